@@ -1,0 +1,71 @@
+/** Error classes and the one table of exit codes. */
+import type { Failure, Outcome } from "./unit.ts";
+
+/** Exit code of each outcome, the same for all 22 names. 1 is our own bug and 2 wrong usage. */
+export const EXIT: Readonly<Record<Outcome, number>> = {
+  converged: 0,
+  changed: 0,
+  planned: 10,
+  blocked: 11,
+  absent: 11,
+  locked: 12,
+  "rolled-back": 13,
+  broken: 14,
+  "below-baseline": 15,
+  corrupt: 16,
+  interrupted: 130,
+};
+export const EXIT_BUG = 1;
+export const EXIT_USAGE = 2;
+
+/** An error that the operator can do something about: what failed, on what, why, and the next command. */
+export class ShelterError extends Error {
+  override readonly name: string = "ShelterError";
+  constructor(
+    /** Stable name of the failure, e.g. "hash-differs". */
+    readonly id: string,
+    /** What failed, on what. */
+    readonly what: string,
+    /** Why. */
+    readonly why: string,
+    /** The next command to run. */
+    readonly fix?: readonly string[],
+    options?: ErrorOptions,
+  ) {
+    super(`${what}: ${why}`, options);
+  }
+  /** As a report carries it. */
+  failure(): Failure {
+    return {
+      id: this.id,
+      what: this.what,
+      why: this.why,
+      ...(this.fix ? { fix: this.fix } : {}),
+    };
+  }
+}
+
+/** The command line was wrong: exit code 2. */
+export class UsageError extends ShelterError {
+  override readonly name = "UsageError";
+}
+
+/** Something that should be whole is not (hash, structure, signature): exit code 16. */
+export class IntegrityError extends ShelterError {
+  override readonly name = "IntegrityError";
+}
+
+/** A signal ended the run. */
+export class Interrupted extends ShelterError {
+  override readonly name = "Interrupted";
+  constructor(signal: string) {
+    super("interrupted", "the run was interrupted", `it received ${signal}`);
+  }
+}
+
+/** Any thrown value as a failure; what is not ours is named as our own bug with its message. */
+export function asFailure(error: unknown): Failure {
+  if (error instanceof ShelterError) return error.failure();
+  const text = error instanceof Error ? error.message : String(error);
+  return { id: "bug", what: "an error that the program did not expect", why: text };
+}

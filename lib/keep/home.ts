@@ -1,0 +1,29 @@
+/** Where everything stands in a home. One place, so that no other file spells a path out. */
+import { join } from "node:path";
+import type { HostName, ScriptId } from "../unit.ts";
+
+/** Paths of a home, all absolute. */
+export const inHome = {
+  config: (home: string) => join(home, "shared.cfg"),
+  history: (home: string) => join(home, "history_main.log"),
+  status: (home: string, host: HostName, flag?: string) =>
+    join(home, "status", host, ...(flag === undefined ? [] : [`${flag}.json`])),
+  memory: (home: string, host: HostName, script: ScriptId) =>
+    join(home, "logs", "memory", host, script),
+  journal: (home: string, host: HostName) => join(home, "logs", "journal", host),
+  models: (home: string, ...rest: readonly string[]) => join(home, "models", ...rest),
+  /** Content-addressed store of models. */
+  store: (home: string, sha256?: string) =>
+    join(home, "models", "sha256", ...(sha256 === undefined ? [] : [sha256])),
+  runtime: (home: string, ...rest: readonly string[]) => join(home, "runtime", ...rest),
+  locks: (home: string) => join(home, "runtime", "locks"),
+  snapshots: (home: string, run?: string) =>
+    join(home, "runtime", "snapshots", ...(run === undefined ? [] : [run])),
+  /** Partial downloads, build trees, caches: not under the laws, kept across undo, pruned by 00_check_structure. */
+  work: (home: string, ...rest: readonly string[]) => join(home, "runtime", "work", ...rest),
+  /** Damaged files, set aside and never served or deleted by us. */
+  quarantine: (home: string) => join(home, "runtime", "quarantine"),
+  /** Generations of the engine; `current` is the live one's link. */
+  engines: (home: string, build?: string) =>
+    join(home, "runtime", "llama.cpp", ...(build === undefined ? [] : [build])),
+} as const;

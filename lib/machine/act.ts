@@ -1,0 +1,182 @@
+/** Hands: the primitives that change the machine. Steps are carried out with them by `lib/engine.ts`; a unit's named calls use them for what no step can say. */
+import {
+  appendFileSync, chmodSync, closeSync, copyFileSync, cpSync, existsSync, fsyncSync, ftruncateSync, lchownSync, linkSync, lstatSync, mkdirSync, openSync,
+  readFileSync, renameSync, rmSync, rmdirSync, writeFileSync, constants,
+} from "node:fs";
+import { createServer } from "node:net";
+import { dirname } from "node:path";
+import { ShelterError } from "../errors.ts";
+import type { Owner } from "../unit.ts";
+import { linkDurably, syncFolder, writeDurably } from "./durable.ts";
+import { download, type DownloadOptions } from "./download.ts";
+import type { Machine } from "./machine.ts";
+import type { Probe } from "./probe.ts";
+import { collect, type Child, type Ran, type RunOptions, type SpawnOptions } from "./process.ts";
+
+/** Changes the machine. Paths are absolute; what is made inside the home belongs to the home's owner, also under sudo. */
+export interface Act {
+  /** Makes a folder and its missing parents (these 0700). Does nothing where it is there. */
+  makeFolder(path: string, mode?: number): void;
+  /** Replaces a file durably. */
+  write(path: string, content: string | Uint8Array, mode?: number): void;
+  /** Adds one line to a file, made with `mode` where missing, and flushes it to disk. A torn last line is ended first, so it stays alone. */
+  appendLine(path: string, line: string, mode?: number): void;
+  /** Cuts a file to `length` bytes. */
+  truncate(path: string, length: number): void;
+  copy(from: string, to: string): void;
+  /** Copies a folder with its modes; links stay links. */
+  copyFolder(from: string, to: string): void;
+  rename(from: string, to: string): void;
+  /** Removes a file, a link or a whole folder. Does nothing where it is not there. */
+  remove(path: string): void;
+  /** Removes a folder only if it is empty; tells whether it is gone. */
+  removeIfEmpty(path: string): boolean;
+  /** Makes or flips one symbolic link atomically. */
+  link(path: string, target: string): void;
+  hardLink(existing: string, path: string): void;
+  chmod(path: string, mode: number): void;
+  chown(path: string, owner: Owner): void;
+  /** Writes a sysfs or procfs value in place. */
+  set(path: string, value: string): void;
+  /** Runs a program to its end. */
+  run(argv: readonly string[], options?: RunOptions): Promise<Ran>;
+  /** Starts a program that goes on; it ends when we do. */
+  start(argv: readonly string[], options?: Partial<SpawnOptions>): Child;
+  /** Fetches a file over HTTP, resuming `to` where the server allows it. Verifies nothing: that is the caller's part. */
+  download(url: string, to: string, options?: DownloadOptions): Promise<void>;
+  /** A loopback port that was free a moment ago. */
+  freePort(): Promise<number>;
+  /** The path as the operating system sees it; differs only on a fake machine. For handing to `run` and `start`. */
+  real(path: string): string;
+}
+
+/** The hands for one machine. */
+export function createAct(machine: Machine, probe: Probe): Act {
+  const at = (path: string) => machine.root + path;
+  const { durable } = machine;
+  const inHome = (path: string) => path === probe.home || path.startsWith(`${probe.home}/`);
+  const ownerFor = (path: string) =>
+    machine.me.root && inHome(path) && probe.owner.uid !== machine.me.uid ? probe.owner : undefined;
+  const own = (path: string) => {
+    const owner = ownerFor(path);
+    if (owner) lchownSync(at(path), owner.uid, owner.gid);
+  };
+  const makeFolder = (path: string, mode = 0o700) => {
+    if (existsSync(at(path))) return;
+    const parent = dirname(path);
+    if (parent !== path) makeFolder(parent);
+    try {
+      mkdirSync(at(path), { mode });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EEXIST") return; // another run made it just now
+      throw error;
+    }
+    chmodSync(at(path), mode); // whatever the umask
+    own(path);
+    if (durable) syncFolder(at(parent));
+  };
+  return {
+    makeFolder,
+    write: (path, content, mode = 0o600) =>
+      writeDurably(at(path), content, { mode, owner: ownerFor(path), durable }),
+    appendLine: (path, line, mode = 0o600) => {
+      const fresh = !existsSync(at(path));
+      const handle = openSync(at(path), constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, mode);
+      try {
+        const torn = !fresh && !endsWithNewline(at(path));
+        appendFileSync(handle, `${torn ? "\n" : ""}${line}\n`);
+        if (durable) fsyncSync(handle);
+      } finally {
+        closeSync(handle);
+      }
+      if (fresh) {
+        chmodSync(at(path), mode);
+        own(path);
+        if (durable) syncFolder(at(dirname(path)));
+      }
+    },
+    truncate: (path, length) => {
+      const handle = openSync(at(path), "r+");
+      try {
+        ftruncateSync(handle, length);
+        if (durable) fsyncSync(handle);
+      } finally {
+        closeSync(handle);
+      }
+    },
+    copy: (from, to) => {
+      copyFileSync(at(from), at(to), constants.COPYFILE_FICLONE);
+      own(to);
+      if (durable) {
+        const handle = openSync(at(to), "r");
+        fsyncSync(handle);
+        closeSync(handle);
+        syncFolder(at(dirname(to)));
+      }
+    },
+    copyFolder: (from, to) =>
+      cpSync(at(from), at(to), { recursive: true, verbatimSymlinks: true, preserveTimestamps: true }),
+    rename: (from, to) => {
+      renameSync(at(from), at(to));
+      if (durable) {
+        syncFolder(at(dirname(to)));
+        if (dirname(from) !== dirname(to)) syncFolder(at(dirname(from)));
+      }
+    },
+    remove: (path) => {
+      rmSync(at(path), { recursive: true, force: true });
+      if (durable && existsSync(at(dirname(path)))) syncFolder(at(dirname(path)));
+    },
+    removeIfEmpty: (path) => {
+      try {
+        rmdirSync(at(path));
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === "ENOTEMPTY" || code === "EEXIST") return false;
+        if (code !== "ENOENT") throw error;
+      }
+      return true;
+    },
+    link: (path, target) => linkDurably(at(path), target, { owner: ownerFor(path), durable }),
+    hardLink: (existing, path) => linkSync(at(existing), at(path)),
+    chmod: (path, mode) => chmodSync(at(path), mode),
+    chown: (path, owner) => lchownSync(at(path), owner.uid, owner.gid),
+    set: (path, value) => {
+      writeFileSync(at(path), value, { flag: machine.root ? "w" : "r+" });
+    },
+    run: (argv, options = {}) =>
+      collect(machine.spawn, argv, {
+        timeout: 0,
+        ...options,
+        env: { ...machine.environment, ...options.env },
+        ...(options.cwd === undefined ? {} : { cwd: at(options.cwd) }),
+      }),
+    start: (argv, options = {}) =>
+      machine.spawn(argv, {
+        ...options,
+        env: { ...machine.environment, ...options.env },
+        ...(options.cwd === undefined ? {} : { cwd: at(options.cwd) }),
+      }),
+    download: (url, to, options) => download(machine.fetch, url, at(to), options),
+    freePort: () =>
+      new Promise((resolve, reject) => {
+        const server = createServer();
+        server.once("error", reject);
+        server.listen(0, "127.0.0.1", () => {
+          const address = server.address();
+          server.close(() =>
+            address && typeof address === "object"
+              ? resolve(address.port)
+              : reject(new ShelterError("no-port", "no loopback port", "the system gave none")),
+          );
+        });
+      }),
+    real: at,
+  };
+}
+
+function endsWithNewline(path: string): boolean {
+  const { size } = lstatSync(path);
+  if (size === 0) return true;
+  return readFileSync(path).at(size - 1) === 10;
+}

@@ -1,0 +1,70 @@
+/** Writing a file so that a reader, a crash or a power cut finds the old one or the new one, and nothing between. */
+import { randomBytes } from "node:crypto";
+import {
+  closeSync, constants, fchmodSync, fchownSync, fsyncSync, openSync, renameSync, rmSync, symlinkSync, lchownSync, writeSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import type { Owner } from "../unit.ts";
+
+/** Every temporary name of ours starts like this, so that 00_check_structure can tell a left-over. */
+export const TEMPORARY_PREFIX = ".shelter-tmp-";
+
+/** A name beside `path`, random, that no reader looks for. */
+export function temporaryBeside(path: string): string {
+  return join(dirname(path), TEMPORARY_PREFIX + randomBytes(8).toString("hex"));
+}
+
+/** Flushes a folder, so that a rename in it survives a power cut. */
+export function syncFolder(path: string): void {
+  const handle = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Replaces `path` with `content`. On failure (a full disk, say) the old file is untouched and no temporary one stays. */
+export function writeDurably(
+  path: string,
+  content: string | Uint8Array,
+  options: { readonly mode: number; readonly owner?: Owner | undefined; readonly durable: boolean },
+): void {
+  const temporary = temporaryBeside(path);
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+  const handle = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    try {
+      const bytes = typeof content === "string" ? Buffer.from(content) : content;
+      for (let at = 0; at < bytes.length;) at += writeSync(handle, bytes, at);
+      if (options.owner) fchownSync(handle, options.owner.uid, options.owner.gid);
+      fchmodSync(handle, options.mode);
+      if (options.durable) fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  if (options.durable) syncFolder(dirname(path));
+}
+
+/** Makes `path` a symbolic link to `target` in one step, replacing a link or file that is there. */
+export function linkDurably(
+  path: string,
+  target: string,
+  options: { readonly owner?: Owner | undefined; readonly durable: boolean },
+): void {
+  const temporary = temporaryBeside(path);
+  symlinkSync(target, temporary);
+  try {
+    if (options.owner) lchownSync(temporary, options.owner.uid, options.owner.gid);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  if (options.durable) syncFolder(dirname(path));
+}

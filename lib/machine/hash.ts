@@ -1,0 +1,40 @@
+/** SHA-256 of a file, as fast as the machine's openssl. */
+import { closeSync, constants, openSync, readSync } from "node:fs";
+
+const CHUNK = 4 * 1024 * 1024;
+
+/**
+ * Lower-case hex SHA-256 of the file at `path` (a real path, links followed).
+ * @param onBytes is told how many bytes were read so far, a few times a second at most.
+ * @throws the reason of `signal` when it fires, or the system's error.
+ */
+export async function sha256OfFile(
+  path: string,
+  onBytes?: (done: number) => void,
+  signal?: AbortSignal,
+): Promise<string> {
+  const hasher = new Bun.CryptoHasher("sha256");
+  const handle = openSync(path, constants.O_RDONLY);
+  try {
+    const buffer = Buffer.allocUnsafe(CHUNK);
+    for (let done = 0, turn = 0; ; turn++) {
+      const read = readSync(handle, buffer, 0, CHUNK, done);
+      if (read === 0) break;
+      hasher.update(read === CHUNK ? buffer : buffer.subarray(0, read));
+      done += read;
+      if (turn % 16 === 15) {
+        onBytes?.(done);
+        await new Promise((resolve) => setImmediate(resolve));
+        signal?.throwIfAborted();
+      }
+    }
+    return hasher.digest("hex");
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Lower-case hex SHA-256 of a text or bytes. */
+export function sha256(content: string | Uint8Array): string {
+  return new Bun.CryptoHasher("sha256").update(content).digest("hex");
+}

@@ -1,0 +1,159 @@
+/** Starting other programs: from argument arrays only, with a scrubbed environment, and never left behind. */
+import { spawn as nodeSpawn } from "node:child_process";
+import { existsSync } from "node:fs";
+
+/** How to start a program. */
+export interface SpawnOptions {
+  readonly cwd?: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Text for its standard input; it gets none when left out. */
+  readonly input?: string;
+  /** Gives it the person's terminal, e.g. for sudo's password. Its output is then not read. */
+  readonly terminal?: boolean;
+}
+
+/** A started program. */
+export interface Child {
+  readonly pid: number;
+  /** Sends a signal to the program and all that it started. */
+  kill(signal: NodeJS.Signals): void;
+  onOutput(listener: (stream: "stdout" | "stderr", chunk: Uint8Array) => void): void;
+  /** Resolves when it has ended and all its output was handed over. `error` is set when it could not be started. */
+  readonly ended: Promise<Ended>;
+}
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly error?: Error;
+}
+export type Spawn = (argv: readonly string[], options: SpawnOptions) => Child;
+
+/** What a finished program said. `code` is 127 when it could not be started, and 128 + n after signal n. */
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly timedOut: boolean;
+}
+
+const living = new Set<Child>();
+
+/** Ends every program that is still running because of us: called when we end, however that is. */
+export function killAllChildren(signal: NodeJS.Signals): void {
+  for (const child of living) child.kill(signal);
+}
+
+const SETPRIV = "/usr/bin/setpriv";
+
+/** Starts a program in a process group of its own; the kernel ends it if we are killed (setpriv, util-linux). */
+export const spawnProcess: Spawn = (argv, options) => {
+  const tied =
+    !options.terminal && existsSync(SETPRIV) ? [SETPRIV, "--pdeathsig", "KILL", ...argv] : argv;
+  const [file = "", ...args] = tied;
+  const started = nodeSpawn(file, args, {
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: { ...options.env },
+    detached: !options.terminal,
+    stdio: options.terminal
+      ? "inherit"
+      : [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+  });
+  const listeners: ((stream: "stdout" | "stderr", chunk: Uint8Array) => void)[] = [];
+  const hand = (stream: "stdout" | "stderr") => (chunk: Uint8Array) => {
+    for (const listener of listeners) listener(stream, chunk);
+  };
+  started.stdout?.on("data", hand("stdout"));
+  started.stderr?.on("data", hand("stderr"));
+  started.stdin?.on("error", () => undefined); // it may end without reading its input; `ended` tells how
+  if (options.input !== undefined) started.stdin?.end(options.input);
+  const child: Child = {
+    pid: started.pid ?? 0,
+    kill(signal) {
+      if (started.pid === undefined) return;
+      try {
+        process.kill(options.terminal ? started.pid : -started.pid, signal);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+    },
+    onOutput: (listener) => void listeners.push(listener),
+    ended: new Promise((resolve) => {
+      started.on("error", (error) => resolve({ code: null, signal: null, error }));
+      started.on("close", (code, signal) => resolve({ code, signal }));
+    }),
+  };
+  living.add(child);
+  void child.ended.then(() => living.delete(child));
+  return child;
+};
+
+/** Limits of one finished run. */
+export interface RunOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  /** Milliseconds, after which it is killed. One minute when left out; 0 for none. */
+  readonly timeout?: number;
+  readonly signal?: AbortSignal;
+  readonly terminal?: boolean;
+  /** Called with each whole line as it comes. */
+  readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
+  /** Keep at most this many characters of each stream, from its end. 16 Mi when left out. */
+  readonly keep?: number;
+}
+
+/** Runs a program to its end and collects what it said. Never throws for a failing program: look at `code`. */
+export async function collect(
+  spawn: Spawn,
+  argv: readonly string[],
+  options: RunOptions & { readonly env: Readonly<Record<string, string>> },
+): Promise<Ran> {
+  const child = spawn(argv, options);
+  const keep = options.keep ?? 16 * 1024 * 1024;
+  const text = { stdout: "", stderr: "" };
+  const rest = { stdout: "", stderr: "" };
+  const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  child.onOutput((stream, chunk) => {
+    const more = decoders[stream].decode(chunk, { stream: true });
+    text[stream] = (text[stream] + more).slice(-keep);
+    if (!options.onLine) return;
+    const lines = (rest[stream] + more).split(/\r?\n|\r/);
+    rest[stream] = lines.pop() ?? "";
+    for (const line of lines) options.onLine(line, stream);
+  });
+  let timedOut = false;
+  const stop = () => {
+    child.kill("SIGTERM");
+    setTimeout(() => child.kill("SIGKILL"), 2000).unref();
+  };
+  const limit = options.timeout ?? 60_000;
+  const timer =
+    limit > 0
+      ? setTimeout(() => {
+          timedOut = true;
+          stop();
+        }, limit)
+      : undefined;
+  options.signal?.addEventListener("abort", stop, { once: true });
+  if (options.signal?.aborted) stop();
+  const ended = await child.ended;
+  clearTimeout(timer);
+  options.signal?.removeEventListener("abort", stop);
+  for (const stream of ["stdout", "stderr"] as const) {
+    if (rest[stream] && options.onLine) options.onLine(rest[stream], stream);
+  }
+  return {
+    code: ended.code ?? (ended.error ? 127 : 128 + signalNumber(ended.signal)),
+    stdout: text.stdout,
+    stderr: ended.error ? ended.error.message : text.stderr,
+    timedOut,
+  };
+}
+
+/** signal(7), the numbers on x86-64 and ARM. */
+function signalNumber(signal: NodeJS.Signals | null): number {
+  const numbers: Partial<Record<NodeJS.Signals, number>> = {
+    SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15,
+  };
+  return (signal && numbers[signal]) ?? 0;
+}
