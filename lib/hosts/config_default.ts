@@ -1,0 +1,46 @@
+/** The shared.cfg that the first run writes: nothing is set, everything is explained. */
+import { DEFAULT_CONFIG as D } from "./settings.ts";
+
+/** Text of a fresh shared.cfg: comments alone, so that it means exactly the defaults. Never written over an existing file. */
+export const DEFAULT_CONFIG_TEXT = `# Mountain Shelter: the settings of both hosts, in YAML. This file is yours: no script ever overwrites it.
+# Everything here is optional. What is commented out shows the form; a value after "default:" holds when nothing is set.
+# After a change: 00_check_structure --plan names the line of whatever is wrong.
+
+# The hosts of the shelter, by name. A host finds itself by its system's host name.
+#hosts:
+#  phantom:
+#    address: phantom.lan         # name or address that ssh reaches it by
+#    user: rc                     # who owns the home there
+#    target: bun-linux-x64        # default: bun-linux-x64. Also bun-linux-x64-baseline (no AVX2), bun-linux-arm64
+#    roles: [engine, agents]      # words of your own
+#  shadow:
+#    address: 192.168.1.20
+#    user: rc
+#    hostname: debian             # where the system's own host name is not "shadow"
+#    home: ~/.mountain_shelter    # default: ~/.mountain_shelter
+#    roles: [engine]
+
+# Further binaries to build, each in bin/<name>/. The rescue image's runs on any x86-64 CPU.
+#targets:
+#  rescue: bun-linux-x64-baseline  # default
+
+# Models to install, by their names in the catalogue. With none, the installer takes the small one.
+#models: [Mistral-7B-Instruct-v0.3-Q4_K_M]
+
+# How many generations stay, the live one included.
+#retention:
+#  builds: ${D.retention.builds}       # default. Builds of the engine
+#  releases: ${D.retention.releases}     # default. Releases of these programs
+#  snapshots: ${D.retention.snapshots}   # default. Snapshots that --undo can go back to
+
+# Partial downloads and build trees in runtime/work that nothing touched for this long are removed.
+#work:
+#  max_age_days: ${D.work.maxAgeDays}  # default
+
+# The least a model must reach on a host, in tokens per second; below it the benchmark says so (exit code 15).
+#baselines:
+#  phantom:
+#    Mistral-7B-Instruct-v0.3-Q4_K_M:
+#      prompt: 40
+#      generation: 8
+`;
