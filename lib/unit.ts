@@ -10,7 +10,12 @@ export type HostName = string;
 
 /** Anything that survives JSON unchanged. */
 export type Json =
-  string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [key: string]: Json };
 
 /** How a finding weighs. "unknown" is said where a fact could not be read: it is never guessed. */
 export type Level = "ok" | "info" | "warn" | "fail" | "unknown";
@@ -129,10 +134,7 @@ export interface CallContext {
 }
 
 /** A function that a step may use. It must leave what its step names in `undo` restorable, and stop soon after `signal` fires. */
-export type Call = (
-  context: CallContext,
-  args: { readonly [key: string]: Json },
-) => Promise<void>;
+export type Call = (context: CallContext, args: { readonly [key: string]: Json }) => Promise<void>;
 
 /** How long work talks to the person (stderr) and to the run's own log (logs/memory). */
 export interface Say {

@@ -1,13 +1,30 @@
 /** Hands: the primitives that change the machine. Steps are carried out with them by `lib/engine.ts`; a unit's named calls use them for what no step can say. */
 import {
-  appendFileSync, chmodSync, closeSync, copyFileSync, cpSync, existsSync, fsyncSync, ftruncateSync, lchownSync, linkSync, lstatSync, mkdirSync, openSync,
-  readFileSync, renameSync, rmSync, rmdirSync, writeFileSync, constants,
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  lchownSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  rmdirSync,
+  writeFileSync,
+  constants,
 } from "node:fs";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { ShelterError } from "../errors.ts";
 import type { Owner } from "../unit.ts";
-import { linkDurably, syncFolder, writeDurably } from "./durable.ts";
+import { linkDurably, syncFolder, temporaryBeside, writeDurably } from "./durable.ts";
 import { download, type DownloadOptions } from "./download.ts";
 import type { Machine } from "./machine.ts";
 import type { Probe } from "./probe.ts";
@@ -19,8 +36,10 @@ export interface Act {
   makeFolder(path: string, mode?: number): void;
   /** Replaces a file durably. */
   write(path: string, content: string | Uint8Array, mode?: number): void;
-  /** Adds one line to a file, made with `mode` where missing, and flushes it to disk. A torn last line is ended first, so it stays alone. */
-  appendLine(path: string, line: string, mode?: number): void;
+  /** Adds one line to a file, made 0600 where missing, and flushes it to disk. A torn last line is ended first, so it stays alone. */
+  appendLine(path: string, line: string): void;
+  /** Adds text to a log, made 0600 where missing. Not flushed: for what may be lost in a power cut. */
+  appendText(path: string, text: string): void;
   /** Cuts a file to `length` bytes. */
   truncate(path: string, length: number): void;
   copy(from: string, to: string): void;
@@ -31,6 +50,10 @@ export interface Act {
   remove(path: string): void;
   /** Removes a folder only if it is empty; tells whether it is gone. */
   removeIfEmpty(path: string): boolean;
+  /** Puts the file `from` in the place of `path` in one step; `from` is gone after. Works across file systems. */
+  replaceWith(path: string, from: string): void;
+  /** A second name for a file, or a copy where the file system gives none. */
+  hardLinkOrCopy(from: string, to: string): void;
   /** Makes or flips one symbolic link atomically. */
   link(path: string, target: string): void;
   hardLink(existing: string, path: string): void;
@@ -79,21 +102,27 @@ export function createAct(machine: Machine, probe: Probe): Act {
     makeFolder,
     write: (path, content, mode = 0o600) =>
       writeDurably(at(path), content, { mode, owner: ownerFor(path), durable }),
-    appendLine: (path, line, mode = 0o600) => {
+    appendLine: (path, line) => {
       const fresh = !existsSync(at(path));
-      const handle = openSync(at(path), constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, mode);
+      const handle = openSync(at(path), "a+", 0o600);
       try {
-        const torn = !fresh && !endsWithNewline(at(path));
+        const { size } = fstatSync(handle);
+        const last = Buffer.alloc(1);
+        const torn =
+          size > 0 && readSync(handle, last, 0, 1, size - 1) === 1 && last[0] !== NEWLINE;
         appendFileSync(handle, `${torn ? "\n" : ""}${line}\n`);
         if (durable) fsyncSync(handle);
       } finally {
         closeSync(handle);
       }
-      if (fresh) {
-        chmodSync(at(path), mode);
-        own(path);
-        if (durable) syncFolder(at(dirname(path)));
-      }
+      if (!fresh) return;
+      own(path);
+      if (durable) syncFolder(at(dirname(path)));
+    },
+    appendText: (path, text) => {
+      const fresh = !existsSync(at(path));
+      appendFileSync(at(path), text, { mode: 0o600 });
+      if (fresh) own(path);
     },
     truncate: (path, length) => {
       const handle = openSync(at(path), "r+");
@@ -115,7 +144,11 @@ export function createAct(machine: Machine, probe: Probe): Act {
       }
     },
     copyFolder: (from, to) =>
-      cpSync(at(from), at(to), { recursive: true, verbatimSymlinks: true, preserveTimestamps: true }),
+      cpSync(at(from), at(to), {
+        recursive: true,
+        verbatimSymlinks: true,
+        preserveTimestamps: true,
+      }),
     rename: (from, to) => {
       renameSync(at(from), at(to));
       if (durable) {
@@ -136,6 +169,27 @@ export function createAct(machine: Machine, probe: Probe): Act {
         if (code !== "ENOENT") throw error;
       }
       return true;
+    },
+    replaceWith: (path, from) => {
+      try {
+        renameSync(at(from), at(path));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+        const beside = temporaryBeside(at(path));
+        copyFileSync(at(from), beside);
+        renameSync(beside, at(path));
+        rmSync(at(from), { force: true });
+      }
+      if (durable) syncFolder(at(dirname(path)));
+    },
+    hardLinkOrCopy: (from, to) => {
+      try {
+        linkSync(at(from), at(to));
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== "EXDEV" && code !== "EPERM" && code !== "EMLINK") throw error;
+        copyFileSync(at(from), at(to), constants.COPYFILE_FICLONE);
+      }
     },
     link: (path, target) => linkDurably(at(path), target, { owner: ownerFor(path), durable }),
     hardLink: (existing, path) => linkSync(at(existing), at(path)),
@@ -175,8 +229,4 @@ export function createAct(machine: Machine, probe: Probe): Act {
   };
 }
 
-function endsWithNewline(path: string): boolean {
-  const { size } = lstatSync(path);
-  if (size === 0) return true;
-  return readFileSync(path).at(size - 1) === 10;
-}
+const NEWLINE = 10;

@@ -1,7 +1,17 @@
 /** Writing a file so that a reader, a crash or a power cut finds the old one or the new one, and nothing between. */
 import { randomBytes } from "node:crypto";
 import {
-  closeSync, constants, fchmodSync, fchownSync, fsyncSync, openSync, renameSync, rmSync, symlinkSync, lchownSync, writeSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  lchownSync,
+  writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Owner } from "../unit.ts";

@@ -1,6 +1,15 @@
 /** Eyes: reads the machine and changes nothing. */
 import {
-  closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, realpathSync, statfsSync, type Stats,
+  closeSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  statfsSync,
+  type Stats,
 } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
