@@ -1,5 +1,5 @@
 /** Reads single values of a parsed YAML file by path, and notes what is wrong with its line and column. */
-import { isMap, isNode, isScalar, type Document, type LineCounter } from "yaml";
+import type { Document, LineCounter } from "yaml";
 import type { ConfigNote } from "./settings.ts";
 
 /** Keys that lead to a value, from the top. */
@@ -12,6 +12,7 @@ export class Checker {
   readonly problems: ConfigNote[] = [];
   readonly unknown: ConfigNote[] = [];
   constructor(
+    private readonly yaml: Pick<typeof import("yaml"), "isMap" | "isNode" | "isScalar">,
     private readonly document: Document,
     private readonly lines: LineCounter,
   ) {}
@@ -106,6 +107,7 @@ export class Checker {
 
   /** Where the key of this path stands in the file; of the nearest one above where it has no place of its own. */
   private start(path: Path): number {
+    const { isMap, isNode, isScalar } = this.yaml;
     const parent =
       path.length > 1 ? this.document.getIn(path.slice(0, -1), true) : this.document.contents;
     const last = path.at(-1);

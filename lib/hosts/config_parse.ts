@@ -1,5 +1,4 @@
 /** From the text of shared.cfg to a checked Config, with the line of whatever is wrong. Pure. */
-import { isMap, isNode, LineCounter, parseDocument } from "yaml";
 import {
   BUILD_TARGETS,
   DEFAULT_CONFIG,
@@ -23,11 +22,12 @@ const USER = /^[a-z_][a-z0-9_-]{0,31}$/;
 const FOLDER = /^(?:\/|~\/)\P{Cc}*$/u;
 
 /** Parses and checks. A file that is not one YAML mapping is "damaged"; a wrong value is "invalid" and named with its key and line. */
-export function parseConfig(text: string): ConfigReading {
-  const lines = new LineCounter();
+export async function parseConfig(text: string): Promise<ConfigReading> {
   const unreadable = notText(text);
   if (unreadable) return { state: "damaged", note: unreadable };
-  const document = parseDocument(text, {
+  const yaml = await import("yaml");
+  const lines = new yaml.LineCounter();
+  const document = yaml.parseDocument(text, {
     lineCounter: lines,
     prettyErrors: true,
     logLevel: "error",
@@ -39,8 +39,8 @@ export function parseConfig(text: string): ConfigReading {
     const why = (broken.message.split("\n")[0] ?? "").replace(/ at line \d+, column \d+:?$/, "");
     return { state: "damaged", note: { key: "", line, column: col, why } };
   }
-  if (document.contents !== null && !isMap(document.contents)) {
-    const start = isNode(document.contents) ? (document.contents.range?.[0] ?? 0) : 0;
+  if (document.contents !== null && !yaml.isMap(document.contents)) {
+    const start = yaml.isNode(document.contents) ? (document.contents.range?.[0] ?? 0) : 0;
     const { line, col } = lines.linePos(start);
     const why = "the file is not a list of `key: value` settings";
     return { state: "damaged", note: { key: "", line, column: col, why } };
@@ -53,7 +53,7 @@ export function parseConfig(text: string): ConfigReading {
     const why = error instanceof Error ? error.message : String(error);
     return { state: "damaged", note: { key: "", line: 1, column: 1, why } };
   }
-  const check = new Checker(document, lines);
+  const check = new Checker(yaml, document, lines);
   const config = readRoot(check, root as Table);
   if (check.problems.length > 0) return { state: "invalid", problems: check.problems };
   return { state: "ok", config, unknown: check.unknown };

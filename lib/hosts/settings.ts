@@ -7,7 +7,7 @@ export const BUILD_TARGETS = [
   "bun-linux-x64-baseline",
   "bun-linux-x64-modern",
   "bun-linux-x64-musl",
-  "bun-linux-x64-musl-baseline",
+  "bun-linux-x64-baseline-musl",
   "bun-linux-arm64",
   "bun-linux-arm64-musl",
 ] as const;

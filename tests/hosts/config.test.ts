@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { parse } from "yaml";
 import type { Reading } from "../../lib/machine/probe.ts";
 import {
@@ -48,8 +48,8 @@ function machine(reading: Reading, system = "phantom\n") {
 }
 const withText = (text: string, system?: string) => machine({ state: "ok", text }, system);
 
-function problems(text: string): readonly string[] {
-  const reading = parseConfig(text);
+async function problems(text: string): Promise<readonly string[]> {
+  const reading = await parseConfig(text);
   return reading.state === "invalid"
     ? reading.problems.map((one) => `${one.line}:${one.key}`)
     : [reading.state];
@@ -99,14 +99,14 @@ describe("a shared.cfg that can be used", () => {
     }
   });
 
-  test("the default text is comments alone, and what it shows is valid once uncommented", () => {
-    expect(parseConfig(DEFAULT_CONFIG_TEXT)).toEqual({
+  test("the default text is comments alone, and what it shows is valid once uncommented", async () => {
+    expect(await parseConfig(DEFAULT_CONFIG_TEXT)).toEqual({
       state: "ok",
       config: DEFAULT_CONFIG,
       unknown: [],
     });
     const shown = DEFAULT_CONFIG_TEXT.replace(/^#(?! )/gm, "").replace(/^#( +\w[\w.-]*:)/gm, "$1");
-    const reading = parseConfig(shown);
+    const reading = await parseConfig(shown);
     if (reading.state !== "ok") throw new Error(JSON.stringify(reading));
     expect(reading.unknown).toEqual([]);
     expect(reading.config.hosts.map((host) => host.name)).toEqual(["phantom", "shadow"]);
@@ -116,8 +116,8 @@ describe("a shared.cfg that can be used", () => {
     expect(parse(shown)).toHaveProperty("models");
   });
 
-  test("keys that no script knows are said with their line, and the rest holds", () => {
-    const reading = parseConfig(
+  test("keys that no script knows are said with their line, and the rest holds", async () => {
+    const reading = await parseConfig(
       "work:\n  max_age_days: 3\ncolour: gold\nhosts:\n  phantom:\n    adress: x\n",
     );
     expect(reading.state === "ok" && reading.config.work.maxAgeDays).toBe(3);
@@ -128,7 +128,7 @@ describe("a shared.cfg that can be used", () => {
 });
 
 describe("a shared.cfg that can't be used", () => {
-  test("damaged YAML is named with line, column and reason", () => {
+  test("damaged YAML is named with line, column and reason", async () => {
     const damaged: [string, number][] = [
       ["hosts:\n  phantom: [engine\nmodels: []\n", 3],
       ["hosts:\n\tphantom: {}\n", 2],
@@ -141,7 +141,7 @@ describe("a shared.cfg that can't be used", () => {
       ["a: *nowhere\n", 1],
     ];
     for (const [text, line] of damaged) {
-      const reading = parseConfig(text);
+      const reading = await parseConfig(text);
       expect([text, reading.state]).toEqual([text, "damaged"]);
       if (reading.state !== "damaged") continue;
       expect([text, reading.note.line]).toEqual([text, line]);
@@ -150,7 +150,7 @@ describe("a shared.cfg that can't be used", () => {
     }
   });
 
-  test("an alias bomb is refused, not unrolled", () => {
+  test("an alias bomb is refused, not unrolled", async () => {
     const rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"];
     for (let i = 1; i < 12; i += 1)
       rows.push(
@@ -158,12 +158,12 @@ describe("a shared.cfg that can't be used", () => {
           .fill(`*a${i - 1}`)
           .join(", ")}]`,
       );
-    expect(parseConfig(rows.join("\n")).state).toBe("damaged");
+    expect((await parseConfig(rows.join("\n"))).state).toBe("damaged");
   });
 
-  test("a wrong value is named with its key and line, all of them at once", () => {
+  test("a wrong value is named with its key and line, all of them at once", async () => {
     expect(
-      problems(`hosts:
+      await problems(`hosts:
   Phantom: {target: bun-linux-x64}
   shadow:
     address: "-oProxyCommand=x"
@@ -214,12 +214,12 @@ baselines: {shadow: {m: {prompt: -1}}}
     );
   });
 
-  test("names of JavaScript's own are data like any other", () => {
-    expect(problems("__proto__: {hosts: 1}\nconstructor: 2\n")).toEqual(["ok"]);
+  test("names of JavaScript's own are data like any other", async () => {
+    expect(await problems("__proto__: {hosts: 1}\nconstructor: 2\n")).toEqual(["ok"]);
     expect(({} as { hosts?: unknown }).hosts).toBeUndefined();
   });
 
-  test("no text at all makes the reader throw, and what is accepted is within bounds", () => {
+  test("no text at all makes the reader throw, and what is accepted is within bounds", async () => {
     const piece = fc.constantFrom(
       "hosts",
       "work",
@@ -249,14 +249,14 @@ baselines: {shadow: {m: {prompt: -1}}}
       "---",
       "? ",
     );
-    fc.assert(
-      fc.property(
+    await fc.assert(
+      fc.asyncProperty(
         fc.oneof(
           fc.string(),
           fc.array(piece, { maxLength: 40 }).map((all) => all.join("")),
         ),
-        (text) => {
-          const reading: ConfigReading = parseConfig(text);
+        async (text) => {
+          const reading: ConfigReading = await parseConfig(text);
           if (reading.state !== "ok") return;
           expect(reading.config.work.maxAgeDays).toBeGreaterThan(0);
           expect(reading.config.retention.builds).toBeGreaterThan(1);
