@@ -26,4 +26,9 @@ export const inHome = {
   /** Generations of the engine; `current` is the live one's link. */
   engines: (home: string, build?: string) =>
     join(home, "runtime", "llama.cpp", ...(build === undefined ? [] : [build])),
+  /** Measurements and tuned profiles of a host: small documents, only ever added to. */
+  bench: (home: string, host: HostName, ...rest: readonly string[]) =>
+    join(home, "runtime", "bench", host, ...rest),
+  /** Keys of engines that are running: one 0600 file each, gone when its engine stops. */
+  keys: (home: string, ...rest: readonly string[]) => join(home, "runtime", "keys", ...rest),
 } as const;

@@ -1,0 +1,56 @@
+/** The settings that an engine serves a model with, and the two things that it serves. */
+
+/** Types of the KV cache that llama.cpp v0.5.0 takes and that are of use: half precision, and two smaller ones. */
+export const CACHE_TYPES = ["f16", "q8_0", "q4_0"] as const;
+export type CacheType = (typeof CACHE_TYPES)[number];
+
+/** Speculation that needs no second model (llama-server --help, v0.5.0): it drafts from what was said before. */
+export const SPECULATIONS = [
+  "none",
+  "ngram-simple",
+  "ngram-map-k",
+  "ngram-map-k4v",
+  "ngram-mod",
+  "ngram-cache",
+] as const;
+export type Speculation = (typeof SPECULATIONS)[number];
+
+/** Settings of a served model. Counts are of threads, tokens, layers or requests. */
+export interface Profile {
+  /** Threads that generate; also those that read the prompt. */
+  readonly threads: number;
+  /** Logical processors that the threads may run on; all of them when empty. */
+  readonly cpus: readonly number[];
+  /** Most tokens of a prompt that are handed over at once, and that are computed at once. */
+  readonly batch: number;
+  readonly ubatch: number;
+  readonly flashAttention: "on" | "off" | "auto";
+  readonly cacheTypeK: CacheType;
+  readonly cacheTypeV: CacheType;
+  /** Layers in the GPU's memory; 0 for a CPU alone; "fit" for as many as llama.cpp finds room for. */
+  readonly gpuLayers: number | "fit";
+  readonly speculation: Speculation;
+  /** Longest draft of the speculation, in tokens; the engine's own default when 0. */
+  readonly draft: number;
+  /** Requests that are served at once. */
+  readonly parallel: number;
+  /** Tokens of context that all requests share; one may use the whole. */
+  readonly context: number;
+}
+
+/** A model as its server needs to know it. `context` is what it was trained for, in tokens. */
+export interface ServedModel {
+  readonly name: string;
+  readonly path: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly entry?: { readonly context?: number; readonly kvBytesPerToken?: number } | undefined;
+}
+
+/** A build as its server needs to know it. */
+export interface ServingBuild {
+  readonly id: string;
+  readonly folder: string;
+  program(name: string): string;
+  readonly info?: { readonly backends?: readonly string[] } | undefined;
+}
