@@ -47,11 +47,24 @@ export type Source =
         readonly package: string;
         readonly version: string;
         readonly member: string;
+        readonly archive?: Pin;
       };
     }
   | {
-      readonly npm: { readonly package: string; readonly version: string; readonly member: string };
+      readonly npm: {
+        readonly package: string;
+        readonly version: string;
+        /** Its path below the package's top folder. */
+        readonly member: string;
+        readonly archive?: Pin;
+      };
     };
+
+/** What a file must be: checked on the package's archive before a member of it is taken out. */
+export interface Pin {
+  readonly bytes: number;
+  readonly sha256: string;
+}
 
 /** Owner of a file, as numbers. */
 export interface Owner {

@@ -1,5 +1,5 @@
 /** Fetching a file over HTTP, resumed from what is already there. */
-import { createWriteStream, rmSync, statSync } from "node:fs";
+import { createWriteStream, statSync } from "node:fs";
 import { ShelterError } from "../errors.ts";
 import type { Machine } from "./machine.ts";
 
@@ -10,6 +10,8 @@ export interface DownloadOptions {
   readonly onBytes?: (done: number, total: number) => void;
   /** More than this many bytes is an error: a source that never ends must not fill the disk. */
   readonly limit?: number;
+  /** Size of the whole file. An answer of another size is refused before anything is written, and one that starts again does not cost what is there. */
+  readonly expected?: number;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -46,18 +48,32 @@ export async function download(
     }
     if (!response.ok || !response.body) throw refused(url, `HTTP ${response.status}`);
     const resumed = response.status === 206;
-    if (!resumed && have > 0) rmSync(path, { force: true });
+    const range = response.headers.get("content-range");
+    if (resumed && range !== null && !range.startsWith(`bytes ${have}-`)) {
+      throw refused(url, `it answers with "${range}", asked for from byte ${have}`);
+    }
     const start = resumed ? have : 0;
     const length = Number(response.headers.get("content-length") ?? 0);
     const total = length > 0 ? start + length : 0;
-    const file = createWriteStream(path, { flags: resumed ? "a" : "w", mode: 0o600 });
+    if (options.expected !== undefined && total > 0 && total !== options.expected) {
+      await response.body.cancel();
+      const why = `it has ${total} bytes, ${options.expected} are wanted: it is another file`;
+      throw new ShelterError("wrong-length", `downloading ${url}`, why);
+    }
+    // a server that knows no ranges sends all again: where the size is known, what we have is passed over and not thrown away
+    let pass = !resumed && options.expected !== undefined ? have : 0;
+    const append = resumed || pass > 0;
+    const file = createWriteStream(path, { flags: append ? "a" : "w", mode: 0o600 });
     const failed = new Promise<never>((_, reject) => file.once("error", reject));
     failed.catch(() => undefined); // awaited below through the race
     let done = start;
     try {
-      for await (const chunk of response.body) {
+      for await (const received of response.body) {
         heard();
-        done += chunk.byteLength;
+        done += received.byteLength;
+        const passed = Math.min(pass, received.byteLength);
+        pass -= passed;
+        const chunk = passed > 0 ? received.subarray(passed) : received;
         if (options.limit !== undefined && done > options.limit) {
           throw refused(url, `it sends more than the ${options.limit} bytes that were expected`);
         }
