@@ -8,6 +8,8 @@ export interface RosterRow {
   readonly summary: string;
   /** False while the script is not part of this build. */
   readonly built: boolean;
+  /** Milliseconds after which its status counts as stale: the unit's own figure, here so that \`status\` need not load the unit. */
+  readonly staleAfter?: number;
 }
 
 export const ROSTER: readonly RosterRow[] = [

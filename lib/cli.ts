@@ -1,0 +1,111 @@
+/** The command line of one script: flags in, a report out, and the outcome as exit code. */
+import { flagsOf, readArgs } from "./cli/flags.ts";
+import { findPlace, type Place } from "./cli/place.ts";
+import { onSignals } from "./cli/signals.ts";
+import { runUnit } from "./engine.ts";
+import { asFailure, EXIT, EXIT_BUG, EXIT_USAGE, ShelterError, UsageError } from "./errors.ts";
+import { type Machine, thisMachine } from "./machine/machine.ts";
+import { errorLines, humanReport, type Layout } from "./report/human.ts";
+import { painter, wantsColour } from "./report/palette.ts";
+import { createVoice } from "./report/voice.ts";
+import { versionText } from "./release.ts";
+import type { AnyUnit, Args, RunReport, ScriptId, Step } from "./unit.ts";
+
+/** Finds other scripts' units. */
+export type Others = (script: ScriptId) => Promise<AnyUnit | undefined>;
+
+/** Runs one script as a command: prints its report and sets `process.exitCode`. */
+export async function main(
+  unit: AnyUnit,
+  argv: readonly string[] = process.argv.slice(2),
+  others?: Others,
+): Promise<void> {
+  const json = argv.includes("--json");
+  try {
+    if (argv.includes("--version")) return console.log(versionText(unit.id, json));
+    if (argv.includes("--help") || argv.includes("-h")) {
+      const { helpText } = await import("./cli/help.ts");
+      return console.log(helpText(unit));
+    }
+    const want = await readArgs(unit.id, flagsOf(unit), argv);
+    const machine = thisMachine();
+    const place = await findPlace(machine, text(want["home"]));
+    const report = await runHere(unit, machine, place, want, others);
+    printReport(report, want);
+    process.exitCode = report.error?.id === "bug" ? EXIT_BUG : EXIT[report.outcome];
+  } catch (error) {
+    process.exitCode = sayError(error, json, unit.id);
+  }
+}
+
+/** Runs one unit on this machine with this process's voice and signals; used by a script alone and by `shelter`. */
+export async function runHere(
+  unit: AnyUnit,
+  machine: Machine,
+  place: Place,
+  want: Args,
+  others?: Others,
+  signal?: AbortSignal,
+): Promise<RunReport> {
+  const wantedHost = text(want["host"]);
+  if (wantedHost !== undefined && wantedHost !== place.host) {
+    throw new ShelterError(
+      "other-host",
+      `running ${unit.id} on ${wantedHost}`,
+      `this is ${place.host}, and running on another host is not part of this build`,
+      ["ssh", wantedHost, `./bin/${unit.id}`],
+    );
+  }
+  const json = want["json"] === true;
+  const say = await createVoice({ json, verbose: want["verbose"] === true, env: process.env });
+  const mode = (["plan", "verify", "undo"] as const).find((one) => want[one] === true) ?? "apply";
+  const canAsk = process.stdin.isTTY && process.stderr.isTTY && !json;
+  return runUnit(unit, {
+    machine,
+    ...place,
+    want,
+    mode,
+    say,
+    signal: signal ?? onSignals(() => say.line("Still taking back: please wait")),
+    ...(canAsk ? { confirm } : {}),
+    ...(others ? { others } : {}),
+  });
+}
+
+/** Prints a report the way the flags ask for. */
+export function printReport(report: RunReport, want: Args): void {
+  if (want["json"] === true) console.log(JSON.stringify(report, null, 2));
+  else console.log(humanReport(report, layout(want["verbose"] === true)).join("\n"));
+}
+
+/** Says an error that ended a command before there was a report; returns the exit code. */
+export function sayError(error: unknown, json: boolean, script: string): number {
+  const failure = asFailure(error);
+  if (json) console.log(JSON.stringify({ schema: 1, script, outcome: "blocked", error: failure }, null, 2));
+  else console.error(errorLines(failure, layout(false)).join("\n"));
+  if (error instanceof UsageError) return EXIT_USAGE;
+  return error instanceof ShelterError ? EXIT.blocked : EXIT_BUG;
+}
+
+/** How this process's stdout wants a report laid out. */
+export function layout(verbose: boolean): Layout {
+  const terminal = process.stdout.isTTY;
+  return {
+    paint: painter(wantsColour(terminal, process.env)),
+    columns: Math.min(process.stdout.columns ?? 100, 120),
+    verbose,
+  };
+}
+
+async function confirm(steps: readonly Step[]): Promise<boolean> {
+  const { showStep } = await import("./steps/show.ts");
+  const { createConsola } = await import("consola");
+  const { printable } = await import("./report/text.ts");
+  console.error("This reaches beyond the home:");
+  for (const step of steps) console.error(`  → ${printable(showStep(step, false).text)}`);
+  return (await createConsola({}).prompt("Go on?", { type: "confirm", initial: false, cancel: "null" })) === true;
+}
+
+function text(value: Args[string]): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}

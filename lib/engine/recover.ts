@@ -1,0 +1,77 @@
+/** Finishing what a killed run left: its `begin` stands in the journal without an `end`. */
+import { type Begin, openRuns, readJournal } from "../keep/journal.ts";
+import { takeLock } from "../keep/lock.ts";
+import { inHome } from "../keep/home.ts";
+import { lastStarted, readManifest } from "../keep/snapshot.ts";
+import { endTemporary, takeBack } from "../steps/take_back.ts";
+import { recordEnd } from "./record.ts";
+import type { AnyUnit, CallContext, ScriptId } from "../unit.ts";
+
+/**
+ * Undoes every killed run of this unit, whose lock the caller holds, and of others whose lock is free. An undo that was killed is finished.
+ * @returns how many runs were finished.
+ */
+export async function recoverKilledRuns(
+  unit: AnyUnit,
+  context: CallContext,
+  others?: (script: ScriptId) => Promise<AnyUnit | undefined>,
+): Promise<number> {
+  let finished = 0;
+  for (const begin of openRuns(readJournal(context.probe))) {
+    if (begin.script === unit.id) {
+      await finish(unit, context, begin);
+      finished++;
+      continue;
+    }
+    const other = await others?.(begin.script);
+    if (!other) continue;
+    const lock = await takeLock(context.probe, context.act, other.id, { script: unit.id });
+    if ("busy" in lock) continue; // it lives, or somebody else is finishing it
+    try {
+      // it may have ended between the look and the lock
+      const still = openRuns(readJournal(context.probe)).some((one) => one.run === begin.run);
+      if (still) {
+        await finish(other, context, begin);
+        finished++;
+      }
+    } finally {
+      await lock.release();
+    }
+  }
+  return finished;
+}
+
+async function finish(unit: AnyUnit, outer: CallContext, begin: Begin): Promise<void> {
+  const { probe, act, say } = outer;
+  // taking back is not itself cut short by a signal: half an undo is the state that nobody wants
+  const context: CallContext = { ...outer, signal: new AbortController().signal };
+  say.line(`An earlier run of ${begin.script} was cut off (${begin.run}): taking it back first`);
+  const target = begin.undoes ?? begin.run;
+  const manifest = readManifest(probe, target);
+  const left: string[] = [];
+  if (manifest) {
+    const started = begin.undoes === undefined ? (lastStarted(probe, target) ?? NOTHING) : undefined;
+    left.push(...(await takeBack(unit, context, manifest, started)));
+    if (begin.undoes === undefined) left.push(...(await endTemporary(unit, context, manifest)));
+  }
+  const clean = begin.undoes === undefined ? "interrupted" : "changed";
+  await recordEnd(probe, act, {
+    run: begin.run,
+    script: begin.script,
+    outcome: left.length > 0 ? "broken" : clean,
+    took_ms: 0,
+    steps: begin.undoes === undefined ? left.length : begin.steps.length,
+    ...(begin.undoes === undefined ? {} : { undoes: begin.undoes }),
+    because: "cut-off",
+    why: `the run did not end by itself: taken back by a later run of ${unit.id}`,
+    ...(left.length > 0 ? { left } : {}),
+    log_sha256: "",
+    flag: unit.flag,
+    fingerprint: "",
+    facts: null,
+  });
+  if (left.length === 0) act.remove(inHome.snapshots(probe.home, target));
+}
+
+/** A run that was killed before its first step has nothing to take back. */
+const NOTHING = { round: -1, step: -1 };

@@ -1,0 +1,87 @@
+/** `--undo`: takes back the last applied run of a script, if everything is still as that run left it. */
+import { join } from "node:path";
+import { appendEntry, readJournal, standingRuns } from "../keep/journal.ts";
+import { inHome } from "../keep/home.ts";
+import { type Manifest, readManifest, stateOf } from "../keep/snapshot.ts";
+import type { Act } from "../machine/act.ts";
+import type { Probe } from "../machine/probe.ts";
+import { takeBack } from "../steps/take_back.ts";
+import type { AnyUnit, CallContext, Failure, Outcome, ShownStep } from "../unit.ts";
+
+/** What came of an undo. */
+export interface Undone {
+  readonly outcome: Outcome;
+  readonly shown: readonly ShownStep[];
+  readonly undoes?: string;
+  readonly error?: Failure;
+  readonly left?: readonly string[];
+}
+
+/** Takes back the last run of `unit` that stands; the caller holds its lock. "converged" when there is none. */
+export async function undoLastRun(unit: AnyUnit, context: CallContext, run: string): Promise<Undone> {
+  const { probe, act, say } = context;
+  const [last] = standingRuns(readJournal(probe), unit.id);
+  if (!last) {
+    say.line(`There is no run of ${unit.id} to take back`);
+    return { outcome: "converged", shown: [] };
+  }
+  const manifest = readManifest(probe, last.run);
+  if (!manifest) {
+    return blocked("snapshot-gone", `taking back ${last.run}`, "its snapshot is no longer kept");
+  }
+  const changed = await changedSince(probe, manifest);
+  if (changed.length > 0) {
+    const why = `changed since that run: ${changed.join(", ")}`;
+    return blocked("changed-since", `taking back ${last.run}`, why, [`./bin/${unit.id}`, "--plan"]);
+  }
+  const shown = manifest.rounds
+    .flatMap((round) => round.steps.map((step) => ({ do: step.do, text: `take back: ${nameOf(step)}`, done: true })))
+    .reverse();
+  await appendEntry(probe, act, { kind: "begin", run, script: unit.id, steps: shown, undoes: last.run });
+  const calm: CallContext = { ...context, signal: new AbortController().signal };
+  const left = await takeBack(unit, calm, manifest);
+  if (left.length === 0) act.remove(inHome.snapshots(probe.home, last.run));
+  return { outcome: left.length > 0 ? "broken" : "changed", shown, undoes: last.run, left };
+}
+
+/** Notes, at the end of a run, how it left each path, so that a later undo can tell whether somebody changed it since. */
+export async function keepWhatIsLeft(probe: Probe, act: Act, manifest: Manifest): Promise<void> {
+  const left: Record<string, string> = {};
+  for (const path of namedPaths(manifest)) left[path] = await stateOf(probe, path);
+  act.write(leftFile(probe, manifest.run), `${JSON.stringify(left)}\n`);
+}
+
+async function changedSince(probe: Probe, manifest: Manifest): Promise<readonly string[]> {
+  const text = probe.text(leftFile(probe, manifest.run));
+  if (text === undefined) return [];
+  const changed: string[] = [];
+  for (const [path, state] of Object.entries(JSON.parse(text) as Record<string, string>)) {
+    if ((await stateOf(probe, path)) !== state) changed.push(path);
+  }
+  return changed;
+}
+
+/** Temporary settings are the machine's own again, so they are not the run's. */
+function namedPaths(manifest: Manifest): readonly string[] {
+  return manifest.rounds.flatMap(({ steps, saved }) =>
+    steps.flatMap((step, index) =>
+      step.do === "set" && step.temporary ? [] : (saved[index] ?? []).map((one) => one.path),
+    ),
+  );
+}
+
+function leftFile(probe: Probe, run: string): string {
+  return join(inHome.snapshots(probe.home, run), "left.json");
+}
+
+function nameOf(step: Manifest["rounds"][number]["steps"][number]): string {
+  if (step.do === "call") return step.name.replaceAll("_", " ");
+  if (step.do === "exec") return step.argv.join(" ");
+  if (step.do === "package") return `install ${step.install.join(" ")}`;
+  if (step.do === "move") return `move ${step.from} to ${step.to}`;
+  return `${step.do} ${step.do === "fetch" ? step.to : step.path}`;
+}
+
+function blocked(id: string, what: string, why: string, fix?: readonly string[]): Undone {
+  return { outcome: "blocked", shown: [], error: { id, what, why, ...(fix ? { fix } : {}) } };
+}

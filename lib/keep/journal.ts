@@ -1,0 +1,173 @@
+/**
+ * The record that status and history are derived from: begin, end and digests of every acting run, one canonical JSON line each, append-only,
+ * with an index without gaps. A `begin` is on disk before the first act of its run.
+ */
+import { join } from "node:path";
+import { ShelterError } from "../errors.ts";
+import type { Act } from "../machine/act.ts";
+import type { Probe } from "../machine/probe.ts";
+import type { HostName, Json, Outcome, PastRun, ScriptId, ShownStep } from "../unit.ts";
+import { inHome } from "./home.ts";
+import { takeLock } from "./lock.ts";
+
+/** What every entry has. */
+interface Common {
+  readonly schema: 1;
+  readonly index: number;
+  /** UTC, ISO 8601. */
+  readonly at: string;
+  readonly run: string;
+  readonly script: ScriptId;
+}
+/** A run is about to act. */
+export interface Begin extends Common {
+  readonly kind: "begin";
+  readonly steps: readonly ShownStep[];
+  /** The run that this one takes back. */
+  readonly undoes?: string;
+}
+/** A later round of the same run is about to act. */
+export interface Round extends Common {
+  readonly kind: "round";
+  readonly round: number;
+  readonly steps: readonly ShownStep[];
+}
+/** A run is over. */
+export interface End extends Common {
+  readonly kind: "end";
+  readonly outcome: Outcome;
+  readonly took_ms: number;
+  /** How many steps were carried out and stand. */
+  readonly steps: number;
+  /** The run that this one took back. */
+  readonly undoes?: string;
+  readonly because?: string;
+  readonly why?: string;
+  readonly left?: readonly string[];
+  /** SHA-256 of the run's lines in logs/memory. */
+  readonly log_sha256: string;
+  readonly flag: string;
+  readonly fingerprint: string;
+  readonly facts: Json;
+}
+export type Entry = Begin | Round | End;
+/** An entry before it has its place. */
+export type NewEntry =
+  | Omit<Begin, "schema" | "index" | "at">
+  | Omit<Round, "schema" | "index" | "at">
+  | Omit<End, "schema" | "index" | "at">;
+
+/** Entries per file: a file is named by the index of its first entry. */
+const PER_FILE = 1000;
+
+/** JSON with sorted keys and no spaces, so that one entry has one form (RFC 8785 without its number rules: numbers here are integers). */
+export function canonical(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map((one: Json) => canonical(one)).join(",")}]`;
+  if (value !== null && typeof value === "object") {
+    const pairs = Object.entries(value as { readonly [key: string]: Json | undefined })
+      .filter((pair): pair is [string, Json] => pair[1] !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1));
+    return `{${pairs.map(([key, one]) => `${JSON.stringify(key)}:${canonical(one)}`).join(",")}}`;
+  }
+  return JSON.stringify(value);
+}
+
+/** All entries of a host, oldest first. A torn line (power cut, kill) is skipped: it was never acknowledged. */
+export function readJournal(probe: Probe, host: HostName = probe.host): readonly Entry[] {
+  return journalFiles(probe, host).flatMap((path) => parseEntries(probe.text(path) ?? ""));
+}
+
+/** Appends one entry and flushes it; gives it its index. */
+export async function appendEntry(probe: Probe, act: Act, entry: NewEntry): Promise<number> {
+  const lock = await takeLock(probe, act, "journal", { script: entry.script, wait: 30_000 });
+  if ("busy" in lock) {
+    throw new ShelterError(
+      "journal-busy",
+      "writing the journal",
+      `process ${lock.busy.pid} (${lock.busy.script}) has held it for ${Math.round(lock.age / 1000)} s`,
+    );
+  }
+  try {
+    const folder = inHome.journal(probe.home, probe.host);
+    act.makeFolder(folder);
+    const last = journalFiles(probe, probe.host).at(-1);
+    const entries = last === undefined ? [] : parseEntries(probe.text(last) ?? "");
+    const index = (entries.at(-1)?.index ?? -1) + 1;
+    const path =
+      last !== undefined && entries.length < PER_FILE
+        ? last
+        : join(folder, `${String(index).padStart(8, "0")}.jsonl`);
+    const whole = { ...entry, schema: 1, index, at: new Date(probe.now()).toISOString() };
+    act.appendLine(path, canonical(whole as unknown as Json));
+    return index;
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Runs that began and neither ended nor were finished by a later recovery, newest first. */
+export function openRuns(entries: readonly Entry[]): readonly Begin[] {
+  const ended = new Set(entries.filter((one) => one.kind === "end").map((one) => one.run));
+  return entries
+    .filter((one): one is Begin => one.kind === "begin" && !ended.has(one.run))
+    .reverse();
+}
+
+/** Runs whose effects stand: they ended with steps in place and were not taken back. Newest first. */
+export function standingRuns(entries: readonly Entry[], script?: ScriptId): readonly End[] {
+  const taken = new Set<string>();
+  for (const one of entries) {
+    if (one.kind !== "begin" || one.undoes === undefined) continue;
+    const end = entries.find((other) => other.kind === "end" && other.run === one.run);
+    if (end?.kind === "end" && end.outcome === "changed") taken.add(one.undoes).add(one.run);
+  }
+  return entries
+    .filter(
+      (one): one is End =>
+        one.kind === "end" &&
+        one.steps > 0 &&
+        !taken.has(one.run) &&
+        !UNDONE.has(one.outcome) &&
+        (script === undefined || one.script === script),
+    )
+    .reverse();
+}
+const UNDONE: ReadonlySet<Outcome> = new Set(["rolled-back", "interrupted"]);
+
+/** Earlier runs, newest first. */
+export function pastRuns(probe: Probe, script?: ScriptId): readonly PastRun[] {
+  return readJournal(probe)
+    .filter((one): one is End => one.kind === "end")
+    .filter((one) => script === undefined || one.script === script)
+    .map(({ run, script: id, at, outcome, took_ms, because }) => ({
+      run,
+      script: id,
+      at,
+      outcome,
+      took_ms,
+      ...(because === undefined ? {} : { because }),
+    }))
+    .reverse();
+}
+
+function journalFiles(probe: Probe, host: HostName): readonly string[] {
+  const folder = inHome.journal(probe.home, host);
+  return probe
+    .list(folder)
+    .filter((name) => /^\d{8}\.jsonl$/.test(name))
+    .map((name) => join(folder, name));
+}
+
+function parseEntries(text: string): readonly Entry[] {
+  const entries: Entry[] = [];
+  for (const line of text.split("\n")) {
+    if (line === "") continue;
+    try {
+      const entry = JSON.parse(line) as Entry;
+      if (Number.isInteger(entry.index) && typeof entry.run === "string") entries.push(entry);
+    } catch {
+      // a torn line: see readJournal
+    }
+  }
+  return entries;
+}

@@ -1,0 +1,260 @@
+/** What a run may change, kept from before it did: one folder per run, from which every named path comes back. */
+import { dirname, join } from "node:path";
+import { ShelterError } from "../errors.ts";
+import type { Act } from "../machine/act.ts";
+import type { Entry, Probe } from "../machine/probe.ts";
+import type { Owner, Step } from "../unit.ts";
+import { inHome } from "./home.ts";
+
+/** One path as it was. `blob` is a file's content, by name within the snapshot. */
+export type Saved = { readonly path: string } & (
+  | { readonly was: "absent" }
+  | ({
+      readonly was: "file";
+      readonly mode: number;
+      readonly blob: string;
+      readonly sha256: string;
+    } & Owner)
+  | ({ readonly was: "dir"; readonly mode: number } & Owner)
+  | { readonly was: "link"; readonly target: string }
+  | { readonly was: "value"; readonly value: string }
+  | { readonly was: "other" }
+);
+
+/** A step as the snapshot keeps it: without contents, which may be large or secret. */
+export type KeptStep = Exclude<Step, { do: "write" }> | (Omit<Extract<Step, { do: "write" }>, "content">);
+
+/** One round of a run: its steps and what they name, as it was. `saved[i]` belongs to `steps[i]`. */
+export interface SavedRound {
+  readonly steps: readonly KeptStep[];
+  readonly saved: readonly (readonly Saved[])[];
+}
+
+/** manifest.json of a snapshot. */
+export interface Manifest {
+  readonly schema: 1;
+  readonly run: string;
+  readonly script: string;
+  readonly rounds: readonly SavedRound[];
+}
+
+/** How many snapshots of each script are kept. */
+export const SNAPSHOTS_KEPT = 10;
+
+/** Paths that a step may change. */
+export function pathsOf(step: Step | KeptStep): readonly string[] {
+  switch (step.do) {
+    case "dir":
+    case "write":
+    case "attr":
+    case "remove":
+    case "link":
+    case "set":
+      return [step.path];
+    case "move":
+      return [step.from, step.to];
+    case "fetch":
+      return [step.to];
+    case "package":
+      return [];
+    case "exec":
+    case "call":
+      return "restore" in step.undo ? step.undo.restore : [];
+  }
+}
+
+/** Keeps what the steps of one round name, before the first of them acts. Folders that a step would have to make on its way count as named. */
+export async function saveRound(
+  probe: Probe,
+  act: Act,
+  run: string,
+  script: string,
+  steps: readonly Step[],
+): Promise<Manifest> {
+  const folder = inHome.snapshots(probe.home, run);
+  act.makeFolder(folder);
+  const before = readManifest(probe, run)?.rounds ?? [];
+  const seen = new Set(before.flatMap((round) => round.saved.flat().map((one) => one.path)));
+  const saved: Saved[][] = [];
+  for (const [index, step] of steps.entries()) {
+    const here: Saved[] = [];
+    for (const path of pathsOf(step)) {
+      for (const missing of missingParents(probe, path)) {
+        if (!seen.has(missing)) here.push({ path: missing, was: "absent" });
+        seen.add(missing);
+      }
+      if (seen.has(path)) continue; // an earlier step or round keeps how it was found
+      seen.add(path);
+      here.push(await save(probe, act, step, path, `${before.length}-${index}-${here.length}`, folder));
+    }
+    saved.push(here);
+  }
+  const manifest: Manifest = {
+    schema: 1,
+    run,
+    script,
+    rounds: [...before, { steps: steps.map(withoutContent), saved }],
+  };
+  act.write(join(folder, "manifest.json"), `${JSON.stringify(manifest)}\n`);
+  return manifest;
+}
+
+/** The manifest of a run, or undefined where its snapshot is gone. A damaged one throws. */
+export function readManifest(probe: Probe, run: string): Manifest | undefined {
+  const path = join(inHome.snapshots(probe.home, run), "manifest.json");
+  const text = probe.text(path);
+  if (text === undefined) return undefined;
+  try {
+    const manifest = JSON.parse(text) as Manifest;
+    if (manifest.schema === 1 && Array.isArray(manifest.rounds)) return manifest;
+  } catch {
+    // said below
+  }
+  throw new ShelterError("snapshot-damaged", `reading ${path}`, "it is not a manifest of schema 1");
+}
+
+/** Notes that a step is about to act, so that a later recovery knows where a killed run was. */
+export function noteStarted(probe: Probe, act: Act, run: string, round: number, step: number) {
+  act.appendLine(join(inHome.snapshots(probe.home, run), "started"), `${round} ${step}`);
+}
+
+/** How far a run came: the last step that was started, or undefined when none was. */
+export function lastStarted(
+  probe: Probe,
+  run: string,
+): { readonly round: number; readonly step: number } | undefined {
+  const text = probe.text(join(inHome.snapshots(probe.home, run), "started"));
+  const match = text?.trimEnd().split("\n").at(-1)?.match(/^(\d+) (\d+)$/);
+  return match ? { round: Number(match[1]), step: Number(match[2]) } : undefined;
+}
+
+/** Brings one path back to how it was. Does nothing where it already is so, and can be repeated after a crash. */
+export async function restore(probe: Probe, act: Act, run: string, saved: Saved): Promise<void> {
+  const now = probe.stat(saved.path);
+  switch (saved.was) {
+    case "absent":
+      if (now === undefined) return;
+      if (now.kind !== "dir") act.remove(saved.path);
+      else if (!act.removeIfEmpty(saved.path) && !isOurRecord(probe.home, saved.path)) {
+        throw new ShelterError("folder-not-empty", `removing ${saved.path}`, "it is not empty any more");
+      }
+      return;
+    case "dir":
+      if (now?.kind !== "dir") {
+        if (now) act.remove(saved.path);
+        act.makeFolder(saved.path, saved.mode);
+      }
+      restoreAttributes(probe, act, saved.path, saved);
+      return;
+    case "link":
+      if (now?.target !== saved.target) {
+        if (now?.kind === "dir") act.remove(saved.path);
+        act.makeFolder(dirname(saved.path));
+        act.link(saved.path, saved.target);
+      }
+      return;
+    case "value":
+      if (probe.text(saved.path) !== saved.value) act.set(saved.path, currentChoice(saved.value));
+      return;
+    case "file": {
+      const blob = join(inHome.snapshots(probe.home, run), saved.blob);
+      const same = now?.kind === "file" && (await probe.sha256(saved.path)) === saved.sha256;
+      if (!same) {
+        if (probe.stat(blob) === undefined) {
+          throw new ShelterError("blob-missing", `restoring ${saved.path}`, "its copy is gone");
+        }
+        if (now?.kind === "dir") act.remove(saved.path);
+        act.makeFolder(dirname(saved.path));
+        act.replaceWith(saved.path, blob);
+      }
+      restoreAttributes(probe, act, saved.path, saved);
+      return;
+    }
+    case "other":
+      return; // a socket or device: no step may name one, see `save`
+  }
+}
+
+/** Drops the oldest snapshots of a script beyond those kept. */
+export function pruneSnapshots(probe: Probe, act: Act, script: string): void {
+  const runs = probe
+    .list(inHome.snapshots(probe.home))
+    .filter((run) => run.endsWith(`-${script}`) || run.includes(`-${script}-`));
+  for (const run of runs.slice(0, Math.max(0, runs.length - SNAPSHOTS_KEPT))) {
+    act.remove(inHome.snapshots(probe.home, run));
+  }
+}
+
+/** Folders that the engine itself keeps its records in: they hold the account of the undo too, so they stay. */
+export function isOurRecord(home: string, path: string): boolean {
+  const ours = ["logs", "status", "runtime", "history_main.log"].map((name) => join(home, name));
+  return path === home || ours.some((one) => path === one || path.startsWith(`${one}/`));
+}
+
+async function save(
+  probe: Probe,
+  act: Act,
+  step: Step,
+  path: string,
+  blob: string,
+  folder: string,
+): Promise<Saved> {
+  const now = probe.stat(path);
+  if (now === undefined) return { path, was: "absent" };
+  const { mode, uid, gid } = now;
+  if (step.do === "set") return { path, was: "value", value: probe.text(path) ?? "" };
+  if (now.kind === "link") return { path, was: "link", target: now.target ?? "" };
+  if (now.kind === "dir") {
+    return { path, was: "dir", mode, uid, gid };
+  }
+  if (now.kind === "other") {
+    throw new ShelterError("not-a-file", `changing ${path}`, "it is a socket, a pipe or a device");
+  }
+  const sha256 = await probe.sha256(path);
+  if (MOVES.has(step.do)) act.hardLinkOrCopy(path, join(folder, blob));
+  else act.copy(path, join(folder, blob));
+  return { path, was: "file", mode, uid, gid, blob, sha256 };
+}
+/** These replace a file by another one and never write into it, so a second name is copy enough. */
+const MOVES: ReadonlySet<Step["do"]> = new Set(["move", "remove", "fetch", "link", "write"]);
+
+function restoreAttributes(
+  probe: Probe,
+  act: Act,
+  path: string,
+  want: { readonly mode: number } & Owner,
+): void {
+  const now = probe.stat(path);
+  if (now && (now.uid !== want.uid || now.gid !== want.gid)) act.chown(path, want);
+  if (probe.stat(path)?.mode !== want.mode) act.chmod(path, want.mode);
+}
+
+function missingParents(probe: Probe, path: string): readonly string[] {
+  const missing: string[] = [];
+  for (let up = dirname(path); up !== dirname(up); up = dirname(up)) {
+    if (probe.stat(up) !== undefined) break;
+    missing.unshift(up);
+  }
+  return missing;
+}
+
+function withoutContent(step: Step): KeptStep {
+  if (step.do !== "write") return step;
+  const { content: _, ...kept } = step;
+  return kept;
+}
+
+/** Some sysfs files list all choices and mark the current one in brackets: only that one can be written back. */
+function currentChoice(value: string): string {
+  return value.match(/\[([^\]]+)\]/)?.[1] ?? value.trimEnd();
+}
+
+/** A path's state in a few words, for telling whether it is still what a run left there. */
+export async function stateOf(probe: Probe, path: string): Promise<string> {
+  const now: Entry | undefined = probe.stat(path);
+  if (now === undefined) return "absent";
+  if (now.kind === "dir") return "dir";
+  if (now.kind === "link") return `link ${now.target ?? ""}`;
+  if (now.kind === "other") return "other";
+  return `file ${await probe.sha256(path)}`;
+}

@@ -1,0 +1,62 @@
+/** A lock on disk: a folder that appears in one step with its holder's identity inside, so that a lock without a holder cannot be seen. */
+import { mkdirSync, readFileSync, renameSync, rmSync, stat, utimes, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { temporaryBeside } from "./durable.ts";
+
+const HOLDER = "holder.json";
+type Done = (error: NodeJS.ErrnoException | null) => void;
+
+/** Path of the identity inside a lock. */
+export function holderFile(lock: string): string {
+  return join(lock, HOLDER);
+}
+
+/** The identity inside the lock at `lock`, as written; undefined when there is no lock. */
+export function readHolder(lock: string): string | undefined {
+  try {
+    return readFileSync(holderFile(lock), "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The file system that proper-lockfile is given: its `mkdir` brings the identity along. Renaming a folder onto a folder that is not
+ * empty fails (rename(2), ENOTEMPTY), and every lock holds its identity, so exactly one of many callers wins.
+ */
+export function lockFileSystem(identity: string) {
+  const make = (path: string) => {
+    const temporary = temporaryBeside(path);
+    mkdirSync(temporary, { mode: 0o700 });
+    try {
+      writeFileSync(join(temporary, HOLDER), identity, { mode: 0o600 });
+      renameSync(temporary, path);
+    } catch (error) {
+      rmSync(temporary, { recursive: true, force: true });
+      const { code } = error as NodeJS.ErrnoException;
+      throw code === "ENOTEMPTY" ? Object.assign(error as Error, { code: "EEXIST" }) : error;
+    }
+  };
+  const drop = (path: string) => removeLock(path, identity);
+  const told =
+    (act: (path: string) => void) =>
+    (path: string, done: Done): void => {
+      try {
+        act(path);
+      } catch (error) {
+        done(error as NodeJS.ErrnoException);
+        return;
+      }
+      done(null);
+    };
+  return { mkdir: told(make), rmdir: told(drop), rmdirSync: drop, stat, utimes };
+}
+
+/** Removes the lock at `path` if `identity` is what it holds; tells whether it did. */
+export function removeLock(path: string, identity: string): boolean {
+  if (readHolder(path) !== identity) return false;
+  const aside = temporaryBeside(path);
+  renameSync(path, aside);
+  rmSync(aside, { recursive: true, force: true });
+  return true;
+}

@@ -1,0 +1,112 @@
+/** Debian packages: installed through apt under one lock; taken back by removing exactly what dpkg newly gained. */
+import { join } from "node:path";
+import { ShelterError } from "../errors.ts";
+import { inHome } from "../keep/home.ts";
+import { takeLock } from "../keep/lock.ts";
+import type { Act } from "../machine/act.ts";
+import type { Probe } from "../machine/probe.ts";
+import type { CallContext } from "../unit.ts";
+
+/** Debian policy 5.6.1, with an optional architecture. Anything else never reaches apt's command line. */
+const NAME = /^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?$/;
+
+/** apt waits this many seconds for another package manager, e.g. unattended upgrades. */
+const APT = ["apt-get", "-y", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Use-Pty=0"];
+const QUIET = { DEBIAN_FRONTEND: "noninteractive", APT_LISTCHANGES_FRONTEND: "none" };
+
+/** Installs packages. What was installed before is kept in the file `memo`, for taking it back. */
+export async function installPackages(
+  { probe, act, say, signal }: CallContext,
+  install: readonly string[],
+  memo: string,
+): Promise<void> {
+  const bad = install.find((name) => !NAME.test(name));
+  if (bad !== undefined) {
+    throw new ShelterError("package-name", `installing ${bad}`, "that is no Debian package name");
+  }
+  await withApt(probe, act, async () => {
+    act.write(memo, JSON.stringify(await installedPackages(probe)));
+    const get = async (argv: readonly string[]) =>
+      act.run([...APT, ...argv], {
+        env: QUIET,
+        signal,
+        onLine: (line) => say.detail({ apt: line }),
+      });
+    say.line(`Installing ${install.join(" ")}`);
+    const wanted = ["install", "--no-install-recommends", "--", ...install];
+    let ran = await get(wanted);
+    if (ran.code !== 0) {
+      say.line("The package lists may be old: updating them, then once more");
+      await get(["update"]);
+      ran = await get(wanted);
+    }
+    if (ran.code !== 0) {
+      throw new ShelterError(
+        "apt-failed",
+        `installing ${install.join(" ")}`,
+        lastWords(ran.stderr || ran.stdout),
+        ["apt-get", "install", ...install],
+      );
+    }
+  });
+}
+
+/** Removes what dpkg gained since `memo` was written. */
+export async function removeGained(probe: Probe, act: Act, memo: string): Promise<void> {
+  const text = probe.text(memo);
+  if (text === undefined) return; // it never came to installing
+  const before = new Set(JSON.parse(text) as readonly string[]);
+  await withApt(probe, act, async () => {
+    // an install that was killed midway leaves dpkg half done, and nothing can be removed before that is finished
+    await act.run(["dpkg", "--configure", "-a"], { env: QUIET });
+    const gained = (await installedPackages(probe)).filter((name) => !before.has(name));
+    if (gained.length === 0) return;
+    const ran = await act.run([...APT, "purge", "--", ...gained], { env: QUIET });
+    if (ran.code !== 0) {
+      throw new ShelterError(
+        "apt-failed",
+        `removing ${gained.join(" ")}`,
+        lastWords(ran.stderr || ran.stdout),
+        ["apt-get", "purge", ...gained],
+      );
+    }
+  });
+}
+
+/** Where the memo of a package step stands. */
+export function packageMemo(home: string, run: string, round: number, step: number): string {
+  return join(inHome.snapshots(home, run), `packages-${round}-${step}.json`);
+}
+
+async function installedPackages(probe: Probe): Promise<readonly string[]> {
+  // dpkg-query puts "${…}" in place itself
+  const format = "${Package}:${Architecture} ${db:Status-Status}\\n";
+  const ran = await probe.run(["dpkg-query", "-W", "-f", format]);
+  if (ran.code !== 0) {
+    throw new ShelterError("dpkg-failed", "listing the installed packages", lastWords(ran.stderr));
+  }
+  return ran.stdout
+    .split("\n")
+    .filter((line) => line !== "" && !line.endsWith(" not-installed") && !line.endsWith(" config-files"))
+    .map((line) => line.split(" ")[0] ?? "");
+}
+
+async function withApt(probe: Probe, act: Act, work: () => Promise<void>): Promise<void> {
+  const lock = await takeLock(probe, act, "apt", { script: "apt", wait: 300_000 });
+  if ("busy" in lock) {
+    throw new ShelterError(
+      "apt-busy",
+      "installing packages",
+      `${lock.busy.script} (process ${lock.busy.pid}) is at it for ${Math.round(lock.age / 1000)} s`,
+    );
+  }
+  try {
+    await work();
+  } finally {
+    await lock.release();
+  }
+}
+
+function lastWords(text: string): string {
+  return text.trim().split("\n").slice(-3).join(" ") || "it said nothing";
+}
