@@ -17,7 +17,7 @@ import { sha256OfFile } from "../lib/machine/hash.ts";
 import { thisMachine } from "../lib/machine/machine.ts";
 import { createProbe } from "../lib/machine/probe.ts";
 import { readConfig, type BuildTarget } from "../lib/hosts/config.ts";
-import { foldersFor, targetOfThisMachine } from "./targets.ts";
+import { foldersFor, targetFor } from "../lib/orchestra/targets.ts";
 import { helpOfAllNames } from "./help.ts";
 
 /** Wanted of one target's 22 names together (issue 3). */
@@ -155,7 +155,7 @@ if (Bun.version !== pinned) {
 const started = performance.now();
 const { commit, dirty } = commitOfClone();
 const config = await readConfig(createProbe(thisMachine(), clone, "build"));
-const own = targetOfThisMachine();
+const own = targetFor(process.arch, readFileSync("/proc/cpuinfo", "utf8"));
 const wanted: { readonly folder: string; readonly target: BuildTarget }[] = [
   { folder: join(clone, "bin"), target: own },
 ];
