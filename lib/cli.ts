@@ -81,7 +81,8 @@ export function printReport(report: RunReport, want: Args): void {
 /** Says an error that ended a command before there was a report; returns the exit code. */
 export function sayError(error: unknown, json: boolean, script: string): number {
   const failure = asFailure(error);
-  if (json) console.log(JSON.stringify({ schema: 1, script, outcome: "blocked", error: failure }, null, 2));
+  if (json)
+    console.log(JSON.stringify({ schema: 1, script, outcome: "blocked", error: failure }, null, 2));
   else console.error(errorLines(failure, layout(false)).join("\n"));
   if (error instanceof UsageError) return EXIT_USAGE;
   return error instanceof ShelterError ? EXIT.blocked : EXIT_BUG;
@@ -103,7 +104,13 @@ async function confirm(steps: readonly Step[]): Promise<boolean> {
   const { printable } = await import("./report/text.ts");
   console.error("This reaches beyond the home:");
   for (const step of steps) console.error(`  → ${printable(showStep(step, false).text)}`);
-  return (await createConsola({}).prompt("Go on?", { type: "confirm", initial: false, cancel: "null" })) === true;
+  return (
+    (await createConsola({}).prompt("Go on?", {
+      type: "confirm",
+      initial: false,
+      cancel: "null",
+    })) === true
+  );
 }
 
 function text(value: Args[string]): string | undefined {

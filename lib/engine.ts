@@ -10,7 +10,13 @@ import { keepWhatIsLeft, undoLastRun } from "./engine/undo.ts";
 import { appendEntry, pastRuns } from "./keep/journal.ts";
 import { inHome } from "./keep/home.ts";
 import { type Busy, takeLock } from "./keep/lock.ts";
-import { lastStarted, noteStarted, pruneSnapshots, readManifest, saveRound } from "./keep/snapshot.ts";
+import {
+  lastStarted,
+  noteStarted,
+  pruneSnapshots,
+  readManifest,
+  saveRound,
+} from "./keep/snapshot.ts";
 import { fingerprintOf, isDone, readStatus } from "./keep/status.ts";
 import { createAct } from "./machine/act.ts";
 import type { Machine } from "./machine/machine.ts";
@@ -20,7 +26,19 @@ import { carryOut } from "./steps/carry_out.ts";
 import { reachesBeyond, showStep } from "./steps/show.ts";
 import { endTemporary, leavesNothing, takeBack } from "./steps/take_back.ts";
 import type {
-  AnyUnit, Args, CallContext, Failure, Finding, HostName, Json, Outcome, RunReport, Say, ScriptId, ShownStep, Step,
+  AnyUnit,
+  Args,
+  CallContext,
+  Failure,
+  Finding,
+  HostName,
+  Json,
+  Outcome,
+  RunReport,
+  Say,
+  ScriptId,
+  ShownStep,
+  Step,
 } from "./unit.ts";
 
 /** What a run is given. */
@@ -124,7 +142,8 @@ class Run {
       await recoverKilledRuns(this.unit, this.context, this.options.others);
       const undone = await undoLastRun(this.unit, this.context, this.id);
       this.shown.push(...undone.shown);
-      if (undone.outcome !== "converged") await this.end(undone.outcome, undone.shown.length, undone);
+      if (undone.outcome !== "converged")
+        await this.end(undone.outcome, undone.shown.length, undone);
       return this.report(undone.outcome, undone);
     } finally {
       await lock.release();
@@ -145,15 +164,18 @@ class Run {
         return await this.fail(error);
       }
       if (stop && acted && plan.length > 0) {
-        return await this.fail(new ShelterError(
-          stop.error?.id ?? "cannot-go-on",
-          stop.error?.what ?? `round ${round + 1} of ${this.unit.id}`,
-          stop.error?.why ?? "what it made does not allow the next round",
-          stop.error?.fix,
-        ));
+        return await this.fail(
+          new ShelterError(
+            stop.error?.id ?? "cannot-go-on",
+            stop.error?.what ?? `round ${round + 1} of ${this.unit.id}`,
+            stop.error?.why ?? "what it made does not allow the next round",
+            stop.error?.fix,
+          ),
+        );
       }
       if (stop) return await this.finish(stop.outcome, acted, standing, stop.error);
-      if (plan.length === 0) return await this.finish(acted ? "changed" : "converged", acted, standing);
+      if (plan.length === 0)
+        return await this.finish(acted ? "changed" : "converged", acted, standing);
       const shown = plan.map((step) => showStep(step, false));
       const common = { run: this.id, script: this.unit.id, steps: shown };
       try {
@@ -210,12 +232,19 @@ class Run {
     const failed = this.findings.find((one) => one.level === "fail");
     if (failed) {
       const { id, what, why, fix } = failed;
-      return { outcome: failed.means ?? "blocked", error: { id, what, why, ...(fix ? { fix } : {}) } } as const;
+      return {
+        outcome: failed.means ?? "blocked",
+        error: { id, what, why, ...(fix ? { fix } : {}) },
+      } as const;
     }
     if (plan.length === 0) return undefined;
     if (round >= MAX_ROUNDS) {
       const next = plan.map((step) => showStep(step, false).text).join("; ");
-      const error = { id: "never-converges", what: `${this.unit.id} after ${MAX_ROUNDS} rounds`, why: `there is still to do: ${next}` };
+      const error = {
+        id: "never-converges",
+        what: `${this.unit.id} after ${MAX_ROUNDS} rounds`,
+        why: `there is still to do: ${next}`,
+      };
       return { outcome: "rolled-back", error } as const;
     }
     const risky = plan.filter((step) => reachesBeyond(this.context.probe.home, step));
@@ -234,11 +263,20 @@ class Run {
   private async fail(thrown: unknown): Promise<RunReport> {
     const { probe, act, say, signal } = this.context;
     const error = readable(signal.aborted ? signal.reason : thrown);
-    say.line(signal.aborted ? "Interrupted: taking back what was done" : "Failed: taking back what was done");
+    say.line(
+      signal.aborted
+        ? "Interrupted: taking back what was done"
+        : "Failed: taking back what was done",
+    );
     const manifest = readManifest(probe, this.id);
     const calm: CallContext = { ...this.context, signal: new AbortController().signal };
     const left = manifest
-      ? await takeBack(this.unit, calm, manifest, lastStarted(probe, this.id) ?? { round: -1, step: -1 })
+      ? await takeBack(
+          this.unit,
+          calm,
+          manifest,
+          lastStarted(probe, this.id) ?? { round: -1, step: -1 },
+        )
       : [];
     const outcome: Outcome =
       left.length > 0 ? "broken" : error instanceof Interrupted ? "interrupted" : "rolled-back";
@@ -267,11 +305,20 @@ class Run {
     }
     const final: Outcome = left.length > 0 ? "broken" : outcome;
     if (acted || this.isNews(final)) {
-      if (!acted) await appendEntry(probe, act, { kind: "begin", run: this.id, script: this.unit.id, steps: [] });
+      if (!acted)
+        await appendEntry(probe, act, {
+          kind: "begin",
+          run: this.id,
+          script: this.unit.id,
+          steps: [],
+        });
       const ended = await this.end(final, standing, { ...(error ? { error } : {}), left });
       if (ended) return this.report(ended, { ...(error ? { error } : {}), left });
     }
-    return this.report(final, { ...(error ? { error } : {}), ...(left.length > 0 ? { left } : {}) });
+    return this.report(final, {
+      ...(error ? { error } : {}),
+      ...(left.length > 0 ? { left } : {}),
+    });
   }
 
   /** A run that found nothing to do is kept only where it tells something that the status does not say already. */
@@ -306,21 +353,28 @@ class Run {
       fingerprint: this.fingerprint(),
       facts: this.digest(),
       ...(also.undoes === undefined ? {} : { undoes: also.undoes }),
-      ...(also.error ? { because: also.error.id, why: `${also.error.what}: ${also.error.why}` } : {}),
+      ...(also.error
+        ? { because: also.error.id, why: `${also.error.what}: ${also.error.why}` }
+        : {}),
       ...(also.left && also.left.length > 0 ? { left: also.left } : {}),
     } as const;
     try {
       await recordEnd(probe, act, entry);
       return undefined;
     } catch (error) {
-      say.line(`The run's end could not be recorded: ${asFailure(readable(error)).why}. The next run finishes it.`);
+      say.line(
+        `The run's end could not be recorded: ${asFailure(readable(error)).why}. The next run finishes it.`,
+      );
       return outcome === "changed" ? "broken" : undefined;
     }
   }
 
   private fingerprint(): string {
     const { unit } = this;
-    return fingerprintOf(unit.id, unit.fingerprint ? unit.fingerprint(this.facts) : (this.facts as Json));
+    return fingerprintOf(
+      unit.id,
+      unit.fingerprint ? unit.fingerprint(this.facts) : (this.facts as Json),
+    );
   }
   private digest(): Json {
     return this.unit.digest ? this.unit.digest(this.facts) : (this.facts as Json);
@@ -335,7 +389,8 @@ class Run {
   ): RunReport {
     const { unit, options } = this;
     const seen = this.facts !== null;
-    const past = seen && unit.unasked ? { runs: pastRuns(this.context.probe, unit.id) } : { runs: [] };
+    const past =
+      seen && unit.unasked ? { runs: pastRuns(this.context.probe, unit.id) } : { runs: [] };
     const log = this.log.broken;
     return {
       schema: 1,

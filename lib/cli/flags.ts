@@ -29,7 +29,8 @@ export async function readArgs(
   argv: readonly string[],
 ): Promise<Args> {
   const { parseArgs } = await import("citty");
-  const refuse = (what: string, why: string) => new UsageError("usage", what, why, [command, "--help"]);
+  const refuse = (what: string, why: string) =>
+    new UsageError("usage", what, why, [command, "--help"]);
   const positional = Object.entries(flags).filter(([, flag]) => flag.type === "positional");
   let parsed: Record<string, unknown> & { _: string[] };
   try {
@@ -44,7 +45,10 @@ export async function readArgs(
     }
     const value = parsed[name];
     if (flags[name].type === "string" && (value === "" || typeof value !== "string")) {
-      throw refuse(`${command} ${word}`, `it needs a value: --${name} ${flags[name].type === "string" ? (flags[name].valueHint ?? "VALUE") : ""}`);
+      throw refuse(
+        `${command} ${word}`,
+        `it needs a value: --${name} ${flags[name].type === "string" ? (flags[name].valueHint ?? "VALUE") : ""}`,
+      );
     }
   }
   if (parsed._.length > positional.length) {
@@ -57,7 +61,10 @@ export async function readArgs(
   }
   const modes = ["plan", "verify", "undo"].filter((mode) => args[mode] === true);
   if (modes.length > 1) {
-    throw refuse(`${command} ${modes.map((mode) => `--${mode}`).join(" ")}`, "only one of these at a time");
+    throw refuse(
+      `${command} ${modes.map((mode) => `--${mode}`).join(" ")}`,
+      "only one of these at a time",
+    );
   }
   return args;
 }

@@ -10,7 +10,9 @@ export function helpText(unit: Pick<AnyUnit, "id" | "summary" | "flags">): strin
   const usage = [unit.id, "[flags]", ...words.map(([name]) => `[${name.toUpperCase()}]`)].join(" ");
   const rows = [
     ...words.map(([name, flag]) => [`  ${name.toUpperCase()}`, flag.description]),
-    ...flags.filter(([, flag]) => flag.type !== "positional").map(([name, flag]) => [flagText(name, flag), flag.description]),
+    ...flags
+      .filter(([, flag]) => flag.type !== "positional")
+      .map(([name, flag]) => [flagText(name, flag), flag.description]),
     ["  --help", "This text"],
     ["  --version", "Which release this is; with --json as a document"],
   ];

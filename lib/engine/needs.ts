@@ -54,7 +54,13 @@ export function checkNeeds(unit: AnyUnit, probe: Probe, plan: readonly Step[]): 
   return findings;
 }
 
-function tooLittle(unit: AnyUnit, what: string, want: number, have: number, fix: string[]): Finding {
+function tooLittle(
+  unit: AnyUnit,
+  what: string,
+  want: number,
+  have: number,
+  fix: string[],
+): Finding {
   const mib = (bytes: number) => `${Math.floor(bytes / 1024 / 1024)} MiB`;
   return {
     id: `needs-${what}`,

@@ -50,7 +50,8 @@ async function finish(unit: AnyUnit, outer: CallContext, begin: Begin): Promise<
   const manifest = readManifest(probe, target);
   const left: string[] = [];
   if (manifest) {
-    const started = begin.undoes === undefined ? (lastStarted(probe, target) ?? NOTHING) : undefined;
+    const started =
+      begin.undoes === undefined ? (lastStarted(probe, target) ?? NOTHING) : undefined;
     left.push(...(await takeBack(unit, context, manifest, started)));
     if (begin.undoes === undefined) left.push(...(await endTemporary(unit, context, manifest)));
   }

@@ -18,7 +18,11 @@ export interface Undone {
 }
 
 /** Takes back the last run of `unit` that stands; the caller holds its lock. "converged" when there is none. */
-export async function undoLastRun(unit: AnyUnit, context: CallContext, run: string): Promise<Undone> {
+export async function undoLastRun(
+  unit: AnyUnit,
+  context: CallContext,
+  run: string,
+): Promise<Undone> {
   const { probe, act, say } = context;
   const [last] = standingRuns(readJournal(probe), unit.id);
   if (!last) {
@@ -35,9 +39,17 @@ export async function undoLastRun(unit: AnyUnit, context: CallContext, run: stri
     return blocked("changed-since", `taking back ${last.run}`, why, [`./bin/${unit.id}`, "--plan"]);
   }
   const shown = manifest.rounds
-    .flatMap((round) => round.steps.map((step) => ({ do: step.do, text: `take back: ${nameOf(step)}`, done: true })))
+    .flatMap((round) =>
+      round.steps.map((step) => ({ do: step.do, text: `take back: ${nameOf(step)}`, done: true })),
+    )
     .reverse();
-  await appendEntry(probe, act, { kind: "begin", run, script: unit.id, steps: shown, undoes: last.run });
+  await appendEntry(probe, act, {
+    kind: "begin",
+    run,
+    script: unit.id,
+    steps: shown,
+    undoes: last.run,
+  });
   const calm: CallContext = { ...context, signal: new AbortController().signal };
   const left = await takeBack(unit, calm, manifest);
   if (left.length === 0) act.remove(inHome.snapshots(probe.home, last.run));

@@ -140,18 +140,24 @@ function ourselves(probe: Probe, script: string): Holder {
 
 function parseHolder(text: string | undefined, name: string): Holder | undefined {
   if (text === undefined) return undefined;
-  try {
-    const holder = JSON.parse(text) as Holder;
-    if (Number.isInteger(holder.pid) && typeof holder.boot === "string") return holder;
-  } catch {
-    // said below
-  }
+  const holder = readIdentity(text);
+  if (holder) return holder;
   throw new ShelterError(
     "lock-damaged",
     `reading who holds the lock ${name}`,
     "its holder.json is damaged, so nobody can be proven gone",
     ["./bin/00_check_structure"],
   );
+}
+
+/** A lock's identity as text, read; undefined where it is damaged. */
+export function readIdentity(text: string): Holder | undefined {
+  try {
+    const holder = JSON.parse(text) as Holder;
+    return Number.isInteger(holder.pid) && typeof holder.boot === "string" ? holder : undefined;
+  } catch {
+    return undefined; // not JSON at all
+  }
 }
 
 function bootId(probe: Probe): string {

@@ -22,7 +22,9 @@ export type Saved = { readonly path: string } & (
 );
 
 /** A step as the snapshot keeps it: without contents, which may be large or secret. */
-export type KeptStep = Exclude<Step, { do: "write" }> | (Omit<Extract<Step, { do: "write" }>, "content">);
+export type KeptStep =
+  | Exclude<Step, { do: "write" }>
+  | Omit<Extract<Step, { do: "write" }>, "content">;
 
 /** One round of a run: its steps and what they name, as it was. `saved[i]` belongs to `steps[i]`. */
 export interface SavedRound {
@@ -85,7 +87,9 @@ export async function saveRound(
       }
       if (seen.has(path)) continue; // an earlier step or round keeps how it was found
       seen.add(path);
-      here.push(await save(probe, act, step, path, `${before.length}-${index}-${here.length}`, folder));
+      here.push(
+        await save(probe, act, step, path, `${before.length}-${index}-${here.length}`, folder),
+      );
     }
     saved.push(here);
   }
@@ -124,7 +128,11 @@ export function lastStarted(
   run: string,
 ): { readonly round: number; readonly step: number } | undefined {
   const text = probe.text(join(inHome.snapshots(probe.home, run), "started"));
-  const match = text?.trimEnd().split("\n").at(-1)?.match(/^(\d+) (\d+)$/);
+  const match = text
+    ?.trimEnd()
+    .split("\n")
+    .at(-1)
+    ?.match(/^(\d+) (\d+)$/);
   return match ? { round: Number(match[1]), step: Number(match[2]) } : undefined;
 }
 
@@ -136,7 +144,11 @@ export async function restore(probe: Probe, act: Act, run: string, saved: Saved)
       if (now === undefined) return;
       if (now.kind !== "dir") act.remove(saved.path);
       else if (!act.removeIfEmpty(saved.path) && !isOurRecord(probe.home, saved.path)) {
-        throw new ShelterError("folder-not-empty", `removing ${saved.path}`, "it is not empty any more");
+        throw new ShelterError(
+          "folder-not-empty",
+          `removing ${saved.path}`,
+          "it is not empty any more",
+        );
       }
       return;
     case "dir":
@@ -246,7 +258,7 @@ function withoutContent(step: Step): KeptStep {
 
 /** Some sysfs files list all choices and mark the current one in brackets: only that one can be written back. */
 function currentChoice(value: string): string {
-  return value.match(/\[([^\]]+)\]/)?.[1] ?? value.trimEnd();
+  return value.match(/\[([^\]]+)\]/)?.[1] ?? value;
 }
 
 /** A path's state in a few words, for telling whether it is still what a run left there. */

@@ -58,11 +58,17 @@ export function isDone(status: Status | DamagedStatus | undefined): status is St
 
 /** Writes the view of one `end` entry. */
 export function writeStatus(probe: Probe, act: Act, end: End): void {
+  act.makeFolder(inHome.status(probe.home, probe.host));
+  act.write(inHome.status(probe.home, probe.host, end.flag), statusText(probe.host, end));
+}
+
+/** The status file that follows from one `end` entry. */
+export function statusText(host: HostName, end: End): string {
   const status: Status = {
     schema: 1,
     flag: end.flag,
     script: end.script,
-    host: probe.host,
+    host,
     outcome: end.undoes === undefined ? end.outcome : "absent", // taken back: its work is open again
     at: end.at,
     took_ms: end.took_ms,
@@ -70,11 +76,7 @@ export function writeStatus(probe: Probe, act: Act, end: End): void {
     facts: end.facts,
     journal: { index: end.index },
   };
-  act.makeFolder(inHome.status(probe.home, probe.host));
-  act.write(
-    inHome.status(probe.home, probe.host, end.flag),
-    `${JSON.stringify(status, null, 2)}\n`,
-  );
+  return `${JSON.stringify(status, null, 2)}\n`;
 }
 
 /** The last `end` of a flag in the journal, for rebuilding its status. */

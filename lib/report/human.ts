@@ -44,10 +44,13 @@ export function humanReport(report: RunReport, layout: Layout): readonly string[
   lines.push(...shown.flatMap((one) => findingLines(one, layout)));
   const pending = report.outcome === "planned" || report.outcome === "blocked";
   for (const step of report.steps) {
-    lines.push(`${paint(step.done ? "sage" : "taupe", step.done ? "  ✓" : pending ? "  →" : "  ↶")} ${paint("steel", printable(step.text))}`);
+    lines.push(
+      `${paint(step.done ? "sage" : "taupe", step.done ? "  ✓" : pending ? "  →" : "  ↶")} ${paint("steel", printable(step.text))}`,
+    );
   }
   if (report.error) lines.push(...errorLines(report.error, layout));
-  for (const one of report.left ?? []) lines.push(paint("rust", `  still there: ${printable(one)}`));
+  for (const one of report.left ?? [])
+    lines.push(paint("rust", `  still there: ${printable(one)}`));
   lines.push("", ...unaskedLines(report.unasked, layout), "", ending(report, layout));
   return lines;
 }
@@ -55,7 +58,8 @@ export function humanReport(report: RunReport, layout: Layout): readonly string[
 /** The standard last section of every report. */
 export function unaskedLines(findings: readonly Finding[], layout: Layout): readonly string[] {
   const title = layout.paint("dark_gold", "What didn't I ask you?");
-  if (findings.length === 0) return [title, layout.paint("taupe", "  Nothing beyond what is said above.")];
+  if (findings.length === 0)
+    return [title, layout.paint("taupe", "  Nothing beyond what is said above.")];
   return [title, ...ranked(findings).flatMap((one) => findingLines(one, layout))];
 }
 
@@ -82,7 +86,8 @@ function findingLines(finding: Finding, layout: Layout): readonly string[] {
   const body: Colour = finding.level === "fail" || finding.level === "warn" ? colour : "sage";
   const lines = [`  ${layout.paint(colour, mark)} ${layout.paint(body, first)}`];
   lines.push(...rest.map((line) => layout.paint(body, `    ${line}`)));
-  if (layout.verbose && finding.evidence) lines.push(layout.paint("taupe", `    seen in ${printable(finding.evidence)}`));
+  if (layout.verbose && finding.evidence)
+    lines.push(layout.paint("taupe", `    seen in ${printable(finding.evidence)}`));
   if (finding.fix) lines.push(layout.paint("gold", `    ${printable(commandLine(finding.fix))}`));
   return lines;
 }
@@ -95,5 +100,8 @@ function heading(title: string, layout: Layout): string {
 function ending(report: RunReport, layout: Layout): string {
   const good = EXIT[report.outcome] === 0 || report.outcome === "planned";
   const words = `${report.script} on ${printable(report.host)}: ${MEANING[report.outcome]} (${duration(report.took_ms)})`;
-  return layout.paint(good ? (report.outcome === "changed" ? "accent_gold" : "sage") : "rust", words);
+  return layout.paint(
+    good ? (report.outcome === "changed" ? "accent_gold" : "sage") : "rust",
+    words,
+  );
 }

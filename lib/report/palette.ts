@@ -29,6 +29,9 @@ export function painter(colours: boolean): Paint {
 }
 
 /** Whether a stream should be painted: https://no-color.org, and only on a terminal that can. */
-export function wantsColour(isTerminal: boolean, env: Readonly<Record<string, string | undefined>>): boolean {
+export function wantsColour(
+  isTerminal: boolean,
+  env: Readonly<Record<string, string | undefined>>,
+): boolean {
   return isTerminal && !env["NO_COLOR"] && env["TERM"] !== "dumb";
 }

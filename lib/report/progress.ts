@@ -53,7 +53,14 @@ export function progressBar(canvas: Canvas): ProgressBar {
   };
 }
 
-function barText(label: string, done: number, total: number, unit: string, first: number, ms: number): string {
+function barText(
+  label: string,
+  done: number,
+  total: number,
+  unit: string,
+  first: number,
+  ms: number,
+): string {
   const amount = (value: number) => (unit === "B" ? bytes(value) : `${Math.round(value)}`);
   const rate = ms > 0 ? ((done - first) / ms) * 1000 : 0;
   const parts = [
@@ -63,7 +70,8 @@ function barText(label: string, done: number, total: number, unit: string, first
       : `${amount(done)}${unit === "B" ? "" : ` ${unit}`}`,
   ];
   if (rate > 0 && unit === "B") parts.push(`${bytes(rate)}/s`);
-  if (total > 0 && done < total && rate > 0) parts.push(`${duration(((total - done) / rate) * 1000)} left`);
+  if (total > 0 && done < total && rate > 0)
+    parts.push(`${duration(((total - done) / rate) * 1000)} left`);
   if (total > 0 && done >= total) parts.push(`in ${duration(ms)}`);
   return parts.join("  ");
 }
@@ -72,6 +80,8 @@ function picture(text: string, done: number, total: number, canvas: Canvas): str
   const room = Math.min(30, canvas.columns() - width(text) - 3);
   if (total <= 0 || room < 8) return canvas.paint("sage", text.slice(0, canvas.columns() - 1));
   const filled = Math.min(room, Math.floor((room * done) / total));
-  const bar = canvas.paint("dark_gold", "━".repeat(filled)) + canvas.paint("slate", "━".repeat(room - filled));
+  const bar =
+    canvas.paint("dark_gold", "━".repeat(filled)) +
+    canvas.paint("slate", "━".repeat(room - filled));
   return `${bar} ${canvas.paint("sage", text)}`;
 }

@@ -28,22 +28,32 @@ export async function carryOut(
 ): Promise<void> {
   const { probe, act, say } = context;
   if (step.on !== undefined && step.on !== probe.host) {
-    throw new ShelterError("other-host", `a step on ${step.on}`, "acts on another host are not part of this build");
+    throw new ShelterError(
+      "other-host",
+      `a step on ${step.on}`,
+      "acts on another host are not part of this build",
+    );
   }
   switch (step.do) {
     case "dir": {
       act.makeFolder(step.path, step.mode);
       const now = probe.stat(step.path);
       if (now?.kind !== "dir") {
-        throw new ShelterError("not-a-folder", `making the folder ${step.path}`, "something else has that name");
+        throw new ShelterError(
+          "not-a-folder",
+          `making the folder ${step.path}`,
+          "something else has that name",
+        );
       }
-      if (step.owner && (now.uid !== step.owner.uid || now.gid !== step.owner.gid)) act.chown(step.path, step.owner);
+      if (step.owner && (now.uid !== step.owner.uid || now.gid !== step.owner.gid))
+        act.chown(step.path, step.owner);
       if (now.mode !== step.mode) act.chmod(step.path, step.mode);
       return;
     }
     case "write": {
       act.makeFolder(dirname(step.path));
-      const text = typeof step.content === "string" ? step.content : randomBytes(32).toString("hex");
+      const text =
+        typeof step.content === "string" ? step.content : randomBytes(32).toString("hex");
       act.write(step.path, text, step.mode);
       return;
     }
@@ -56,7 +66,8 @@ export async function carryOut(
       act.rename(step.from, step.to);
       return;
     case "remove":
-      if (probe.stat(step.path)?.kind === "dir") act.rename(step.path, removedFolder(probe.home, place));
+      if (probe.stat(step.path)?.kind === "dir")
+        act.rename(step.path, removedFolder(probe.home, place));
       else act.remove(step.path);
       return;
     case "link":
@@ -71,7 +82,11 @@ export async function carryOut(
       await fetchVerified(context, step.from, step.to, step.sha256, step.bytes);
       return;
     case "package":
-      await installPackages(context, step.install, packageMemo(probe.home, place.run, place.round, place.step));
+      await installPackages(
+        context,
+        step.install,
+        packageMemo(probe.home, place.run, place.round, place.step),
+      );
       return;
     case "exec": {
       const ran = await act.run(step.argv, {

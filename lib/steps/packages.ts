@@ -87,7 +87,9 @@ async function installedPackages(probe: Probe): Promise<readonly string[]> {
   }
   return ran.stdout
     .split("\n")
-    .filter((line) => line !== "" && !line.endsWith(" not-installed") && !line.endsWith(" config-files"))
+    .filter(
+      (line) => line !== "" && !line.endsWith(" not-installed") && !line.endsWith(" config-files"),
+    )
     .map((line) => line.split(" ")[0] ?? "");
 }
 

@@ -41,7 +41,8 @@ export async function endTemporary(
     for (const [index, step] of [...steps.entries()].reverse()) {
       try {
         if (step.do === "set" && step.temporary) {
-          for (const one of saved[index] ?? []) await restore(context.probe, context.act, manifest.run, one);
+          for (const one of saved[index] ?? [])
+            await restore(context.probe, context.act, manifest.run, one);
         } else if ((step.do === "exec" || step.do === "call") && "always" in step.undo) {
           await byCommandOrCall(unit, context, step, step.undo.always);
         }
@@ -106,6 +107,10 @@ async function byCommandOrCall(
   }
   const ran = await context.act.run(how);
   if (ran.code !== 0) {
-    throw new ShelterError("undo-failed", `running ${how.join(" ")}`, `it ended with ${ran.code}: ${ran.stderr.trim()}`);
+    throw new ShelterError(
+      "undo-failed",
+      `running ${how.join(" ")}`,
+      `it ended with ${ran.code}: ${ran.stderr.trim()}`,
+    );
   }
 }

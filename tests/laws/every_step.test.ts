@@ -1,0 +1,112 @@
+/** The laws on a made-up unit that uses every kind of step the engine knows, so that the engine itself is on trial. */
+import { join } from "node:path";
+import fc from "fast-check";
+import type { Step, Unit } from "../../lib/unit.ts";
+import { FAKE_HOME } from "../support/fake_machine.ts";
+import { lawsOf } from "../support/laws.ts";
+
+const at = (name: string) => join(FAKE_HOME, "things", name);
+
+interface Facts {
+  readonly folder: number | undefined;
+  readonly note: string | undefined;
+  readonly mode: number | undefined;
+  readonly moved: boolean;
+  readonly junk: boolean;
+  readonly junkFolder: boolean;
+  readonly link: string | undefined;
+  readonly knob: string | undefined;
+  readonly made: boolean;
+  readonly packages: string;
+}
+
+const everyStep: Unit<Facts> = {
+  id: "00_check_structure",
+  flag: "structure_ok",
+  summary: "Uses every step",
+  needs: {},
+  observe: async (probe) => ({
+    folder: probe.stat(at("deep/folder"))?.mode,
+    note: probe.text(at("note")),
+    mode: probe.stat(at("loose"))?.mode,
+    moved: probe.stat(at("old")) === undefined,
+    junk: probe.stat(at("junk")) !== undefined,
+    junkFolder: probe.stat(at("junk-folder")) !== undefined,
+    link: probe.stat(at("current"))?.target,
+    knob: probe.text("/sys/knob")?.trim(),
+    made: probe.text(at("made")) === "by a call",
+    packages: (await probe.run(["dpkg-query"])).stdout,
+  }),
+  diagnose: () => [],
+  plan: (facts) => {
+    const steps: Step[] = [];
+    if (facts.folder !== 0o700) steps.push({ do: "dir", path: at("deep/folder"), mode: 0o700 });
+    if (facts.note !== "new")
+      steps.push({ do: "write", path: at("note"), content: "new", mode: 0o600 });
+    if (facts.mode !== 0o600) steps.push({ do: "attr", path: at("loose"), mode: 0o600 });
+    if (!facts.moved) steps.push({ do: "move", from: at("old"), to: at("kept/old") });
+    if (facts.junk) steps.push({ do: "remove", path: at("junk") });
+    if (facts.junkFolder) steps.push({ do: "remove", path: at("junk-folder") });
+    if (facts.link !== "new-generation")
+      steps.push({ do: "link", path: at("current"), target: "new-generation" });
+    if (facts.knob !== "fast") steps.push({ do: "set", path: "/sys/knob", value: "fast" });
+    if (!facts.packages.includes("cowsay")) steps.push({ do: "package", install: ["cowsay"] });
+    // a later round depends on what this one made
+    if (!facts.made && facts.note === "new") {
+      steps.push({ do: "call", name: "make", args: {}, undo: { restore: [at("made")] } });
+    }
+    return steps;
+  },
+  calls: {
+    make: ({ act }) => {
+      act.write(at("made"), "by a call");
+      return Promise.resolve();
+    },
+  },
+};
+
+const INSTALLED = "/var/lib/fake-dpkg";
+
+const worlds = fc
+  .record({
+    folder: fc.constantFrom(undefined, 0o755, 0o777),
+    note: fc.option(fc.string(), { nil: undefined }),
+    loose: fc.constantFrom(0o600, 0o644, 0o666),
+    old: fc.boolean(),
+    junk: fc.boolean(),
+    link: fc.constantFrom(undefined, "old-generation"),
+    knob: fc.constantFrom("slow\n", "slower\n"),
+  })
+  .map((made) => ({
+    machine: {
+      me: { root: true },
+      files: {
+        [at("loose")]: { text: "loose", mode: made.loose },
+        "/sys/knob": made.knob,
+        [INSTALLED]: "bash:amd64 installed\n",
+        ...(made.folder === undefined
+          ? {}
+          : { [at("deep/folder")]: { folder: true, mode: made.folder } as const }),
+        ...(made.note === undefined ? {} : { [at("note")]: { text: made.note, mode: 0o640 } }),
+        ...(made.old ? { [at("old")]: "old" } : {}),
+        ...(made.junk
+          ? { [at("junk")]: "junk", [at("junk-folder/inside")]: { text: "more", mode: 0o604 } }
+          : {}),
+        ...(made.link === undefined ? {} : { [at("current")]: { link: made.link } }),
+      },
+      programs: {
+        "dpkg-query": (_: readonly string[], world) => ({ stdout: world.read(INSTALLED) }),
+        dpkg: () => ({}),
+        "apt-get": (argv, world) => {
+          const installed = world.read(INSTALLED);
+          if (argv.includes("install"))
+            world.write(INSTALLED, `${installed}cowsay:all installed\n`);
+          if (argv.includes("purge"))
+            world.write(INSTALLED, installed.replace("cowsay:all installed\n", ""));
+          return {};
+        },
+      },
+    } satisfies Parameters<typeof import("../support/fake_machine.ts").fakeMachine>[0],
+  }));
+
+lawsOf(everyStep, worlds);
