@@ -146,7 +146,7 @@ function parseHolder(text: string | undefined, name: string): Holder | undefined
     "lock-damaged",
     `reading who holds the lock ${name}`,
     "its holder.json is damaged, so nobody can be proven gone",
-    ["./bin/00_check_structure"],
+    ["./bin/00_check_structure", "--plan"],
   );
 }
 
