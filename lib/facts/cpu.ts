@@ -1,5 +1,5 @@
 /** The processor: /proc/cpuinfo, sysfs cpu lists, and which cores are fast. */
-import { filled, whole } from "./text.ts";
+import { filled, gapless, kernelSize, whole } from "./text.ts";
 
 /** One logical processor: which core of which socket it runs on. */
 export interface Thread {
@@ -64,12 +64,14 @@ export function parseCpuinfo(text: string): Cpuinfo {
     isa = isa ? isa.intersection(new Set(flags)) : new Set(flags);
   }
   return {
-    ...some("vendor", filled(first.get("vendor_id"))),
-    ...some("model", filled(first.get("model name"))?.replace(/\s+/g, " ")),
-    ...some("family", whole(first.get("cpu family"))),
-    ...some("modelNumber", whole(first.get("model"))),
-    ...some("stepping", whole(first.get("stepping"))),
-    ...some("microcode", filled(first.get("microcode"))),
+    ...gapless({
+      vendor: filled(first.get("vendor_id")),
+      model: filled(first.get("model name"))?.replace(/\s+/g, " "),
+      family: whole(first.get("cpu family")),
+      modelNumber: whole(first.get("model")),
+      stepping: whole(first.get("stepping")),
+      microcode: filled(first.get("microcode")),
+    }),
     logical: blocks.length,
     ...(told
       ? { physical: perCore.size, sockets: new Set(threads.map(({ socket }) => socket)).size }
@@ -188,7 +190,40 @@ function words(text: string | undefined): string[] {
   return (text ?? "").split(/\s+/).filter((word) => word !== "");
 }
 
-/** A member where there is a value; nothing where there is none. */
-function some<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { readonly [P in K]: V });
+/** One kind of cache and how many of it there are. */
+export interface Cache {
+  readonly level: number;
+  /** "Data", "Instruction" or "Unified". */
+  readonly type: string;
+  /** Bytes of each. */
+  readonly bytes: number;
+  readonly count: number;
+}
+
+/** What /sys/devices/system/cpu/cpu<N>/cache/index<M>/ says, as texts. */
+export interface CacheTexts {
+  readonly level?: string | undefined;
+  readonly type?: string | undefined;
+  readonly size?: string | undefined;
+  readonly sharedBy?: string | undefined;
+}
+
+/** Counts the caches that all logical processors name: one shared by several is one. Small and near ones first. */
+export function countCaches(all: readonly CacheTexts[]): readonly Cache[] {
+  const apart = new Map<string, Omit<Cache, "count">>();
+  for (const { level: levelText, type, size, sharedBy } of all) {
+    const level = whole(levelText);
+    const bytes = kernelSize(size);
+    if (level === undefined || bytes === undefined) continue;
+    const kind = filled(type) ?? "Unified";
+    apart.set(`${level} ${kind} ${sharedBy?.trim()}`, { level, type: kind, bytes });
+  }
+  const kinds = new Map<string, Cache>();
+  for (const { level, type, bytes } of apart.values()) {
+    const key = `${level} ${type} ${bytes}`;
+    kinds.set(key, { level, type, bytes, count: (kinds.get(key)?.count ?? 0) + 1 });
+  }
+  return [...kinds.values()].sort(
+    (a, b) => a.level - b.level || a.type.localeCompare(b.type) || a.bytes - b.bytes,
+  );
 }

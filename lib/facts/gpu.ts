@@ -1,5 +1,5 @@
 /** Graphics processors: nvidia-smi, lspci, and what a PCI id alone tells. */
-import { decimal, filled, whole } from "./text.ts";
+import { decimal, filled, gapless, whole } from "./text.ts";
 
 /** Fields asked of nvidia-smi, in its own names. `compute_cap` came with driver 510: leave it out where nvidia-smi refuses it. */
 export const NVIDIA_FIELDS = [
@@ -113,28 +113,48 @@ export interface PciName {
   readonly className: string;
   /** "10de:1c8c" */
   readonly id: string;
-  readonly vendor: string;
-  readonly device: string;
+  /** Maker and device as the pci.ids list names them. */
+  readonly name: string;
 }
 
-/** Reads `lspci -mm -nn` (pciutils 3.x), with `-D` or without. Lines of another shape are left out. */
+/**
+ * Reads `lspci -nn` and the heads of `lspci -vvnn`, or the quoted form `lspci -mm -nn` (pciutils 3.x), with `-D` or without.
+ * Lines of another shape are left out.
+ */
 export function parseLspci(text: string): readonly PciName[] {
   const found: PciName[] = [];
   for (const line of text.split("\n")) {
-    const address = busAddress(/^\S+/.exec(line)?.[0]);
-    const quoted = [...line.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map((match) => match[1] ?? "");
-    const [kind, vendor, device] = quoted.slice(0, 3).map(nameAndId);
-    if (!address || !kind || !vendor || !device) continue;
-    found.push({
-      address,
-      class: kind.id,
-      className: kind.name,
-      id: `${vendor.id}:${device.id}`,
-      vendor: vendor.name,
-      device: device.name,
-    });
+    const one = line.includes('"') ? quotedLine(line) : plainLine(line);
+    if (one) found.push(one);
   }
   return found;
+}
+
+/** `01:00.0 "VGA compatible controller [0300]" "NVIDIA Corporation [10de]" "GP107 [1c82]" …` */
+function quotedLine(line: string): PciName | undefined {
+  const address = busAddress(/^\S+/.exec(line)?.[0]);
+  const quoted = [...line.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map((match) => match[1] ?? "");
+  const [kind, vendor, device] = quoted.slice(0, 3).map(nameAndId);
+  if (!address || !kind || !vendor || !device) return undefined;
+  const name = `${vendor.name} ${device.name}`;
+  return { address, class: kind.id, className: kind.name, id: `${vendor.id}:${device.id}`, name };
+}
+
+/** `01:00.0 3D controller [0302]: NVIDIA Corporation GP107M [GeForce GTX 1050 Ti Mobile] [10de:1c8c] (rev a1)` */
+function plainLine(line: string): PciName | undefined {
+  const found =
+    /^(\S+) (.{1,80}?) \[([0-9a-f]{4})\]: (.{1,300}) \[([0-9a-f]{4}:[0-9a-f]{4})\](?: \(rev [0-9a-f]{2}\))?(?: \(prog-if [^)]*\))?\s*$/.exec(
+      line,
+    );
+  const address = busAddress(found?.[1]);
+  if (!found || !address) return undefined;
+  return {
+    address,
+    class: found[3] ?? "",
+    className: found[2] ?? "",
+    id: found[5] ?? "",
+    name: found[4] ?? "",
+  };
 }
 
 /** True for a display controller's PCI class (03xx): VGA, 3D, other. */
@@ -168,6 +188,11 @@ export function nvidiaArchitecture(capability: string): string | undefined {
   return major === 10 || major === 12 ? "Blackwell" : undefined;
 }
 
+/** The version in /proc/driver/nvidia/version, e.g. "535.183.01". */
+export function parseNvidiaVersion(text: string): string | undefined {
+  return /^NVRM version:.*?\s(\d{3,4}\.\d{1,4}(?:\.\d{1,4})?)\s/m.exec(text)?.[1];
+}
+
 /** A driver's branch: "535.183.01" -> 535. */
 export function driverBranch(version: string): number | undefined {
   return whole(/^(\d{3,4})\./.exec(version)?.[1]);
@@ -186,7 +211,7 @@ function deviceId(text: string | undefined): string | undefined {
 }
 
 function heading(cell: string): string {
-  return cell.trim().replace(/ \[.*\]$/, "");
+  return (cell.split(" [")[0] ?? "").trim();
 }
 
 /** A cell that says something; nvidia-smi puts what it cannot tell in brackets. */
@@ -199,14 +224,4 @@ function told(cell: string | undefined): string | undefined {
 function nameAndId(text: string): { name: string; id: string } | undefined {
   const found = /^(.*) \[([0-9a-f]{4})\]$/.exec(text);
   return found ? { name: (found[1] ?? "").trim(), id: found[2] ?? "" } : undefined;
-}
-
-function gapless<T extends object>(entries: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(
-    Object.entries(entries).filter(
-      ([, value]) =>
-        value !== undefined &&
-        !(typeof value === "object" && Object.keys(value as object).length === 0),
-    ),
-  ) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }

@@ -1,5 +1,5 @@
 /** Memory: /proc/meminfo, swap, and the modules that the firmware lists. */
-import { filled, pairs, whole } from "./text.ts";
+import { gapless, pairs, saidByFirmware, whole } from "./text.ts";
 
 /** What /proc/meminfo tells, in bytes. */
 export interface Meminfo {
@@ -53,20 +53,22 @@ export function parseDmiMemory(text: string): readonly MemorySlot[] {
     const size = dmiSize(found.get("Size"));
     if (size === undefined) continue;
     const speed = /^(\d+) MT\/s/.exec(
-      known(found.get("Configured Memory Speed")) ?? known(found.get("Speed")) ?? "",
+      saidByFirmware(found.get("Configured Memory Speed")) ??
+        saidByFirmware(found.get("Speed")) ??
+        "",
     );
     const entries = {
-      bank: known(found.get("Bank Locator")),
-      type: known(found.get("Type")),
-      formFactor: known(found.get("Form Factor")),
+      bank: saidByFirmware(found.get("Bank Locator")),
+      type: saidByFirmware(found.get("Type")),
+      formFactor: saidByFirmware(found.get("Form Factor")),
       speed: whole(speed?.[1]),
-      manufacturer: known(found.get("Manufacturer")),
-      part: known(found.get("Part Number")),
+      manufacturer: saidByFirmware(found.get("Manufacturer")),
+      part: saidByFirmware(found.get("Part Number")),
     };
     slots.push({
       locator: found.get("Locator") ?? "",
       bytes: size,
-      ...withoutGaps(entries),
+      ...gapless(entries),
     });
   }
   return slots;
@@ -84,21 +86,4 @@ function dmiSize(text: string | undefined): number | undefined {
   const found = /^(\d{1,9}) (kB|MB|GB|TB)$/.exec(text ?? "");
   const unit = UNIT[found?.[2] ?? ""];
   return found && unit !== undefined ? Number(found[1]) * unit : undefined;
-}
-
-/** Firmware's ways of saying nothing. */
-function known(text: string | undefined): string | undefined {
-  const value = filled(text);
-  return value === undefined ||
-    /^(unknown|not specified|none|no dimm|\[?empty\]?|0x0+|to be filled by o\.?e\.?m\.?)$/i.test(
-      value,
-    )
-    ? undefined
-    : value;
-}
-
-function withoutGaps<T extends object>(entries: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }

@@ -29,7 +29,7 @@ export function pairs(text: string, separator: string): ReadonlyMap<string, stri
 /** Trimmed text, or undefined where nothing is left of it. */
 export function filled(text: string | undefined): string | undefined {
   const trimmed = text?.trim();
-  return trimmed ? trimmed : undefined;
+  return trimmed === "" ? undefined : trimmed;
 }
 
 /** JSON, or undefined where it is none. */
@@ -47,3 +47,34 @@ export function members(value: unknown): Readonly<Record<string, unknown>> {
     ? (value as Readonly<Record<string, unknown>>)
     : {};
 }
+
+/** A size as the kernel writes those of caches: "48K", "1280K", "2M". Bytes, or undefined. */
+export function kernelSize(text: string | undefined): number | undefined {
+  const found = /^(\d{1,9})([KMG])?$/.exec(text?.trim() ?? "");
+  if (!found) return undefined;
+  const factor = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }[found[2] ?? ""] ?? 1;
+  return Number(found[1]) * factor;
+}
+
+/** What firmware says of itself, or undefined where it has one of its ways of saying nothing. */
+export function saidByFirmware(text: string | undefined): string | undefined {
+  const value = filled(text);
+  return value === undefined || SAYS_NOTHING.test(value) ? undefined : value;
+}
+
+const SAYS_NOTHING =
+  /^(unknown|not specified|not provided|none|n\/a|-+|no dimm|\[?empty\]?|0x0+|default string|system (manufacturer|product name|version)|<bad index>|to be filled by o\.?e\.?m\.?)$/i;
+
+/** The members that have a value: what is undefined, or an object without members, is left out. */
+export function gapless<T extends object>(entries: T): Gapless<T> {
+  return Object.fromEntries(
+    Object.entries(entries).filter(
+      ([, value]) =>
+        value !== undefined &&
+        !(typeof value === "object" && value !== null && Object.keys(value as object).length === 0),
+    ),
+  ) as Gapless<T>;
+}
+
+/** Each member is there with a value, or not there. */
+export type Gapless<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
