@@ -29,7 +29,8 @@ export function lockFileSystem(identity: string) {
     const temporary = temporaryBeside(path);
     mkdirSync(temporary, { mode: 0o700 });
     try {
-      writeFileSync(join(temporary, HOLDER), identity, { mode: 0o600 });
+      // flushed, because a lock whose holder a power cut had emptied could never be proven dead
+      writeFileSync(join(temporary, HOLDER), identity, { mode: 0o600, flush: true });
       renameSync(temporary, path);
     } catch (error) {
       rmSync(temporary, { recursive: true, force: true });
