@@ -1,0 +1,187 @@
+/** The eyes of 00_check_structure: one walk over the home, and a look at locks, status files, space and settings. Reads only. */
+import { dirname, join } from "node:path";
+import { lookAtConfig } from "../hosts/config.ts";
+import { DEFAULT_CONFIG } from "../hosts/settings.ts";
+import { inHome } from "../keep/home.ts";
+import { TEMPORARY_PREFIX } from "../machine/durable.ts";
+import type { Entry, Probe } from "../machine/probe.ts";
+import { freeName } from "./aside.ts";
+import { usersOf } from "./in_use.ts";
+import { lookAtFolders } from "./layout.ts";
+import { lookAtLocks } from "./locks.ts";
+import { wrongMode } from "./modes.ts";
+import { lookAtStatuses } from "./statuses.ts";
+import type { Leftover, Stranger, StructureFacts, Wanderer, WrongMode } from "./structure_facts.ts";
+import { lookAbove, mountForbidsPrograms } from "./surroundings.ts";
+import { oldWork } from "./work.ts";
+
+/** A temporary file younger than this may be in use by a run that is just now writing. */
+export const TEMPORARY_AGE = 60 * 60 * 1000;
+
+/** Never looked into: git's own folder and what a package manager put there. */
+const NOT_OURS = new Set([".git", "node_modules"]);
+/** Walked for their size alone: copies that keep the modes of what they are copies of, and scratch space. */
+const UNJUDGED = ["runtime/snapshots/", "runtime/quarantine/", "runtime/work/"];
+/** Folders that only our programs write to: what root left there belongs to the home. */
+const ONLY_OURS =
+  /^(?:bin|status|logs|runtime|models|venv|shared\.cfg[^/]*|history_main\.log)(?:\/|$)/;
+
+/** Looks at the whole home. */
+export async function observeStructure(probe: Probe): Promise<StructureFacts> {
+  const config = await lookAtConfig(probe);
+  const maxAgeDays = (config.state === "ok" ? config.config : DEFAULT_CONFIG).work.maxAgeDays;
+  const seen = walk(probe);
+  const users = usersOf(
+    probe,
+    seen.temporaries.map(({ path }) => path),
+  );
+  const locks = lookAtLocks(probe);
+  const work = oldWork(seen.work, probe.now(), maxAgeDays, inHome.work(probe.home));
+  const workUsers = usersOf(
+    probe,
+    work.old.map(({ path }) => path),
+  );
+  const space = probe.space(existing(probe, probe.home));
+  const unsavedEdit = join(probe.home, ".shared.cfg.swp");
+  return {
+    home: probe.home,
+    host: probe.host,
+    me: { uid: probe.me.uid, root: probe.me.root },
+    owner: probe.owner,
+    scaffolded: config.state !== "absent",
+    counted: seen.counted,
+    folders: lookAtFolders(probe),
+    wrongModes: seen.wrongModes,
+    strangers: seen.strangers,
+    wanderers: seen.wanderers,
+    oddities: seen.oddities,
+    ...locks,
+    temporaries: seen.temporaries.map((one) => withUser(one, users)),
+    work: { maxAgeDays, bytes: work.bytes, old: work.old.map((one) => withUser(one, workUsers)) },
+    statuses: lookAtStatuses(probe),
+    config,
+    configAside: freeName(probe, inHome.config(probe.home), "damaged"),
+    ...(space ? { space } : {}),
+    aside: {
+      openAbove: lookAbove(probe),
+      fromFuture: seen.fromFuture,
+      quarantine: seen.quarantine,
+      configCopies: seen.configCopies,
+      ...(probe.stat(unsavedEdit) ? { unsavedEdit } : {}),
+      noExec: mountForbidsPrograms(probe),
+    },
+  };
+}
+
+/** One walk over everything, keeping only what stands out. */
+function walk(probe: Probe) {
+  const counted = { files: 0, folders: 0, links: 0, bytes: 0 };
+  const quarantine = { entries: 0, bytes: 0 };
+  const wrongModes: WrongMode[] = [];
+  const strangers: Stranger[] = [];
+  const wanderers: Wanderer[] = [];
+  const oddities: string[] = [];
+  const temporaries: Leftover[] = [];
+  const work: Entry[] = [];
+  const configCopies: string[] = [];
+  let fromFuture = 0;
+  const { home, owner } = probe;
+  const now = probe.now();
+  const realHome = probe.real(home) ?? home;
+  const judge = (entry: Entry, relative: string) => {
+    const { path, kind, uid, links, mode } = entry;
+    if (entry.mtime > now + FUTURE) fromFuture += 1;
+    if (relative.startsWith("runtime/quarantine/")) {
+      quarantine.entries += 1;
+      quarantine.bytes += kind === "file" ? entry.size : 0;
+    }
+    if (relative.startsWith("runtime/work/")) work.push(entry);
+    if (UNJUDGED.some((folder) => relative.startsWith(folder))) return;
+    if (kind === "other") oddities.push(path);
+    if (uid !== owner.uid)
+      strangers.push({ path, kind, uid, links, ours: ONLY_OURS.test(relative) });
+    if (kind === "link") {
+      const wanderer = whereTo(probe, realHome, entry, relative);
+      if (wanderer) wanderers.push(wanderer);
+      return;
+    }
+    if (kind === "other") return;
+    const wrong = wrongMode(relative, entry);
+    if (wrong) wrongModes.push({ path, kind, uid, mode, want: wrong.mode, fault: wrong.fault });
+    if (relative.startsWith("shared.cfg.damaged-")) configCopies.push(path);
+  };
+  const top = probe.stat(home);
+  if (top) judge(top, "");
+  probe.tree(home, (entry) => {
+    const name = entry.path.slice(entry.path.lastIndexOf("/") + 1);
+    if (NOT_OURS.has(name)) return true;
+    const relative = entry.path.slice(home.length + 1);
+    if (
+      name.startsWith(TEMPORARY_PREFIX) &&
+      !UNJUDGED.some((folder) => relative.startsWith(folder))
+    ) {
+      temporaries.push({
+        path: entry.path,
+        kind: entry.kind,
+        ageMs: now - entry.mtime,
+        bytes: entry.size,
+      });
+      return true;
+    }
+    if (entry.kind === "dir") counted.folders += 1;
+    else if (entry.kind === "link") counted.links += 1;
+    else {
+      counted.files += 1;
+      counted.bytes += entry.size;
+    }
+    judge(entry, relative);
+    return false;
+  });
+  return {
+    counted,
+    quarantine,
+    wrongModes,
+    strangers,
+    wanderers,
+    oddities,
+    temporaries,
+    work,
+    configCopies,
+    fromFuture,
+  };
+}
+
+/** Clocks of file systems and of the system may differ by this much. */
+const FUTURE = 2 * 60 * 1000;
+
+/** Where links may leave the home to, and why. */
+const MAY_LEAVE: readonly { readonly where: RegExp; readonly because: string }[] = [
+  { where: /^bin\//, because: "a name for a program may lead anywhere" },
+  { where: /^venv\//, because: "a Python environment links to the system's Python" },
+  { where: /^runtime\/tools\//, because: "a tool may be the system's own" },
+];
+
+function whereTo(
+  probe: Probe,
+  realHome: string,
+  { path, target = "" }: Entry,
+  relative: string,
+): Wanderer | undefined {
+  const real = probe.real(path);
+  if (real === undefined) return { path, target };
+  if (real === realHome || real.startsWith(`${realHome}/`)) return undefined;
+  const because = MAY_LEAVE.find(({ where }) => where.test(relative))?.because;
+  return { path, target, real, ...(because === undefined ? {} : { because }) };
+}
+
+function withUser(one: Leftover, users: ReturnType<typeof usersOf>): Leftover {
+  const usedBy = users.get(one.path);
+  return usedBy ? { ...one, usedBy } : one;
+}
+
+/** The nearest folder that is there: a home that is still to be made has the space of its parent. */
+function existing(probe: Probe, path: string): string {
+  let up = path;
+  while (up !== "/" && probe.stat(up) === undefined) up = dirname(up);
+  return up;
+}

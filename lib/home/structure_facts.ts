@@ -1,0 +1,124 @@
+/** What 00_check_structure sees of a home. Only what stands out is kept: a home may hold tens of thousands of entries. */
+import type { ConfigReading } from "../hosts/config.ts";
+import type { Space } from "../machine/probe.ts";
+import type { HostName, Owner } from "../unit.ts";
+import type { User } from "./in_use.ts";
+import type { FoundFolder } from "./layout.ts";
+import type { Fault } from "./modes.ts";
+
+/** An entry whose permissions are not as they should be. */
+export interface WrongMode {
+  readonly path: string;
+  readonly kind: "file" | "dir";
+  readonly uid: number;
+  readonly mode: number;
+  readonly want: number;
+  readonly fault: Fault;
+}
+
+/** An entry that belongs to somebody else than the home. */
+export interface Stranger {
+  readonly path: string;
+  readonly kind: "file" | "dir" | "link" | "other";
+  readonly uid: number;
+  /** Names of the same file: more than one may be outside the home. */
+  readonly links: number;
+  /** Below a folder that only our programs write to. */
+  readonly ours: boolean;
+}
+
+/** A symbolic link that does not stay in the home, or leads nowhere. */
+export interface Wanderer {
+  readonly path: string;
+  readonly target: string;
+  /** Where it ends; undefined where that is not there. */
+  readonly real?: string;
+  /** Why it may leave, where it may. */
+  readonly because?: string;
+}
+
+/** A lock that nobody living holds, or whose holder can't be read. */
+export interface DeadLock {
+  readonly name: string;
+  readonly path: string;
+  /** What its holder said of itself; undefined where that is damaged. */
+  readonly holder?: { readonly pid: number; readonly script: string; readonly since: string };
+  readonly ageMs: number;
+}
+
+/** A living run. */
+export interface LiveLock {
+  readonly name: string;
+  readonly pid: number;
+  readonly script: string;
+  readonly ageMs: number;
+}
+
+/** Something old that may go, or is still used. */
+export interface Leftover {
+  readonly path: string;
+  readonly kind: "file" | "dir" | "link" | "other";
+  readonly ageMs: number;
+  readonly bytes: number;
+  readonly usedBy?: User;
+}
+
+/** A status file that can't be read as one. */
+export interface DamagedStatus {
+  readonly path: string;
+  readonly line: number;
+  readonly column: number;
+  readonly why: string;
+  /** Where it is moved to. */
+  readonly aside: string;
+  /** Its text anew, from the journal; undefined where the journal knows of no run. */
+  readonly rebuilt?: string;
+}
+
+/** All that is seen. Times in milliseconds, sizes in bytes. */
+export interface StructureFacts {
+  readonly home: string;
+  readonly host: HostName;
+  readonly me: { readonly uid: number; readonly root: boolean };
+  readonly owner: Owner;
+  /** True once 02_scaffold_dirs has written shared.cfg. */
+  readonly scaffolded: boolean;
+  readonly counted: {
+    readonly files: number;
+    readonly folders: number;
+    readonly links: number;
+    readonly bytes: number;
+  };
+  readonly folders: readonly FoundFolder[];
+  readonly wrongModes: readonly WrongMode[];
+  readonly strangers: readonly Stranger[];
+  readonly wanderers: readonly Wanderer[];
+  /** Sockets, pipes and devices. */
+  readonly oddities: readonly string[];
+  readonly deadLocks: readonly DeadLock[];
+  readonly liveLocks: readonly LiveLock[];
+  readonly temporaries: readonly Leftover[];
+  readonly work: {
+    readonly maxAgeDays: number;
+    readonly bytes: number;
+    readonly old: readonly Leftover[];
+  };
+  readonly statuses: readonly DamagedStatus[];
+  readonly config: ConfigReading;
+  /** Where a damaged shared.cfg is moved to. */
+  readonly configAside: string;
+  readonly space?: Space;
+  /** What nobody asked about. */
+  readonly aside: {
+    /** Folders above the home that others may write to: whoever can rename a folder owns what is in it. */
+    readonly openAbove: readonly string[];
+    /** Entries with a time of change in the future. */
+    readonly fromFuture: number;
+    /** Sizes of what was set aside and is never removed by us. */
+    readonly quarantine: { readonly entries: number; readonly bytes: number };
+    readonly configCopies: readonly string[];
+    /** An editor's swap file of shared.cfg: an edit that was never saved. */
+    readonly unsavedEdit?: string;
+    readonly noExec: boolean;
+  };
+}

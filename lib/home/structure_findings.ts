@@ -1,0 +1,350 @@
+/** What 00_check_structure says of a home. Pure. One finding per kind of fault, with the first few names. */
+import { configFindings } from "../hosts/config_repair.ts";
+import { bytes, duration } from "../report/text.ts";
+import type { Finding } from "../unit.ts";
+import { isInTheWay } from "./layout.ts";
+import type { Fault } from "./modes.ts";
+import {
+  configOf,
+  isRemovable,
+  mayAdopt,
+  mayChange,
+  mayPrune,
+  provenDead,
+} from "./structure_plan.ts";
+import type { StructureFacts, WrongMode } from "./structure_facts.ts";
+
+const SCRIPT = "./bin/00_check_structure";
+/** Names shown per finding; the rest is counted. */
+const SHOWN = 5;
+/** Below this a build or a download is likely to fail. */
+const LITTLE_SPACE = 2 * 1024 ** 3;
+/** Below this not even the record of a run may fit. */
+const NO_SPACE = 16 * 1024 ** 2;
+
+/** All findings, gravest first within each group. */
+export function diagnoseStructure(facts: StructureFacts): readonly Finding[] {
+  return [
+    ...spaceFindings(facts),
+    ...folderFindings(facts),
+    ...configFindings(configOf(facts)),
+    ...modeFindings(facts),
+    ...ownerFindings(facts),
+    ...linkFindings(facts),
+    ...lockFindings(facts),
+    ...leftoverFindings(facts),
+    ...facts.statuses.map(({ path, line, column, why, aside, rebuilt }): Finding => ({
+      id: `status-damaged:${path.slice(path.lastIndexOf("/") + 1)}`,
+      level: "warn",
+      what: `${within(facts, path)} is damaged: line ${line}, column ${column}: ${why}`,
+      why:
+        rebuilt === undefined
+          ? "it is moved aside; the journal knows of no run of this script, so it counts as never run"
+          : "it is moved aside and rebuilt from the journal",
+      evidence: `${path} -> ${aside}`,
+    })),
+  ];
+}
+
+function spaceFindings({ space, home }: StructureFacts): readonly Finding[] {
+  if (space === undefined) {
+    return [
+      {
+        id: "space",
+        level: "unknown",
+        what: "free space could not be read",
+        why: "a full disk is found only when it hurts",
+        evidence: home,
+      },
+    ];
+  }
+  const found: Finding[] = [];
+  if (space.readOnly) {
+    found.push({
+      id: "read-only",
+      level: "fail",
+      what: "the home's file system is mounted read-only",
+      why: "nothing can be kept there; after a disk error the kernel mounts it so by itself",
+      evidence: `/proc/self/mounts, ${home}`,
+      fix: ["dmesg", "--level=err,crit"],
+    });
+  }
+  const level = space.free < NO_SPACE ? "fail" : space.free < LITTLE_SPACE ? "warn" : undefined;
+  if (level) {
+    found.push({
+      id: "space",
+      level,
+      what: `only ${bytes(space.free)} are free on the home's file system`,
+      why: "an engine's build takes about 1 GiB, a model 0.1 to 5 GiB",
+      evidence: `${bytes(space.free)} of ${bytes(space.total)}`,
+      fix: ["du", "-xhd2", home],
+    });
+  }
+  if (space.inodes > 0 && space.inodesFree < Math.max(1000, space.inodes / 100)) {
+    found.push({
+      id: "inodes",
+      level: space.inodesFree < 100 ? "fail" : "warn",
+      what: `only ${space.inodesFree} more files fit on the home's file system`,
+      why: "it runs out of inodes before it runs out of room",
+      evidence: `${space.inodesFree} of ${space.inodes} inodes free`,
+      fix: ["du", "-x", "--inodes", "-d2", home],
+    });
+  }
+  return found.length > 0
+    ? found
+    : [
+        {
+          id: "space",
+          level: "ok",
+          what: `${bytes(space.free)} are free`,
+          why: "there is room to work",
+          evidence: `${bytes(space.free)} of ${bytes(space.total)}`,
+        },
+      ];
+}
+
+function folderFindings(facts: StructureFacts): readonly Finding[] {
+  const found: Finding[] = facts.folders.filter(isInTheWay).map(({ path, standing, what }) => ({
+    id: `in-the-way:${within(facts, path)}`,
+    level: "fail",
+    what: `${within(facts, path)} should be a folder (${what}) and ${standing === "leads-nowhere" ? "is a link that leads nowhere" : "is something else"}`,
+    why: "only you know what it is, so it stays",
+    evidence: path,
+    fix: ["mv", path, `${path}.aside`],
+  }));
+  const missing = facts.folders.filter(({ standing }) => standing === "absent");
+  if (missing.length > 0) {
+    found.push({
+      id: "folders-missing",
+      level: facts.scaffolded ? "warn" : "info",
+      what: facts.scaffolded
+        ? `${missing.length} folder(s) of the home are gone: ${few(missing.map(({ path }) => within(facts, path)))}`
+        : `${missing.length} folder(s) of the home are still to be made`,
+      why: facts.scaffolded ? "they are made anew, empty" : "02_scaffold_dirs makes them",
+      evidence: facts.home,
+      fix: facts.scaffolded ? [SCRIPT] : ["./bin/02_scaffold_dirs"],
+    });
+  }
+  if (facts.oddities.length > 0) {
+    found.push({
+      id: "oddities",
+      level: "warn",
+      what: `${facts.oddities.length} socket(s), pipe(s) or device(s) are in the home: ${few(facts.oddities.map((path) => within(facts, path)))}`,
+      why: "nothing of ours leaves such a thing behind, and none is touched",
+      evidence: facts.oddities[0] ?? "",
+      fix: ["ls", "-la", facts.oddities[0] ?? facts.home],
+    });
+  }
+  return found;
+}
+
+const FAULTS: Readonly<Record<Fault, { readonly what: string; readonly why: string }>> = {
+  "open-record": {
+    what: "settings or records can be read by others",
+    why: "they tell what runs here, for whom and with what",
+  },
+  "open-secret": {
+    what: "secrets can be read by others",
+    why: "a secret that others can read is none",
+  },
+  "open-folder": {
+    what: "private folders can be entered by others",
+    why: "a closed folder protects whatever is in it",
+  },
+  writable: {
+    what: "entries can be written by others",
+    why: "whoever can write to a script or a setting decides what runs as you",
+  },
+  "set-id": {
+    what: "files run as their owner, whoever starts them",
+    why: "no program of ours needs that",
+  },
+  "locked-out": {
+    what: "entries are closed even to their owner",
+    why: "their own scripts can't use them",
+  },
+};
+
+function modeFindings(facts: StructureFacts): readonly Finding[] {
+  return (Object.keys(FAULTS) as Fault[]).flatMap((fault) => {
+    const all = facts.wrongModes.filter((one) => one.fault === fault);
+    if (all.length === 0) return [];
+    const theirs = all.filter((one) => !mayChange(facts, one));
+    return [
+      {
+        id: `mode-${fault}`,
+        level: "warn",
+        what: `${FAULTS[fault].what}: ${few(all.map((one) => `${within(facts, one.path)} (${octal(one)})`))}`,
+        why: FAULTS[fault].why,
+        evidence: `${all.length} of them${theirs.length > 0 ? `, ${theirs.length} not ours to change` : ""}`,
+        fix: theirs.length > 0 && !facts.me.root ? ["sudo", SCRIPT] : [SCRIPT],
+      },
+    ];
+  });
+}
+
+function ownerFindings(facts: StructureFacts): readonly Finding[] {
+  if (facts.strangers.length === 0) return [];
+  const { strangers, me, owner } = facts;
+  const root = { ...me, root: true };
+  const mendable = strangers.filter((one) => mayAdopt({ me: root, owner }, one));
+  const rest = strangers.filter((one) => !mayAdopt({ me: root, owner }, one));
+  const said = (list: typeof strangers) =>
+    few(list.map(({ path, uid }) => `${within(facts, path)} (uid ${uid})`));
+  return [
+    ...(mendable.length === 0
+      ? []
+      : [
+          {
+            id: "owner-root",
+            level: "warn",
+            what: `${mendable.length} entries belong to root and not to the home's owner: ${said(mendable)}`,
+            why: "a run as root left them; the owner's own runs can't change them",
+            evidence: `the home belongs to uid ${owner.uid}`,
+            fix: me.root ? [SCRIPT] : ["sudo", SCRIPT],
+          } as const,
+        ]),
+    ...(rest.length === 0
+      ? []
+      : [
+          {
+            id: "owner-other",
+            level: "warn",
+            what: `${rest.length} entries belong to somebody else: ${said(rest)}`,
+            why: "whose they are, and whether they have a second name outside the home, only you know: they stay as they are",
+            evidence: `the home belongs to uid ${owner.uid}`,
+            fix: ["ls", "-lan", rest[0]?.path ?? facts.home],
+          } as const,
+        ]),
+  ];
+}
+
+function linkFindings(facts: StructureFacts): readonly Finding[] {
+  const said = (list: typeof facts.wanderers) =>
+    few(list.map(({ path, target }) => `${within(facts, path)} -> ${quoted(target)}`));
+  const lost = facts.wanderers.filter(({ real }) => real === undefined);
+  const gone = facts.wanderers.filter(
+    ({ real, because }) => real !== undefined && because === undefined,
+  );
+  return [
+    ...(gone.length === 0
+      ? []
+      : [
+          {
+            id: "links-leave",
+            level: "warn",
+            what: `${gone.length} link(s) leave the home: ${said(gone)}`,
+            why: "what is behind them is neither mirrored nor backed up with the home, and others may change it",
+            evidence: gone[0]?.real ?? "",
+            fix: ["ls", "-ld", gone[0]?.path ?? facts.home],
+          } as const,
+        ]),
+    ...(lost.length === 0
+      ? []
+      : [
+          {
+            id: "links-dangle",
+            level: "warn",
+            what: `${lost.length} link(s) lead nowhere: ${said(lost)}`,
+            why: "what they named is gone; they are not removed, because their name may be all that is left of it",
+            evidence: lost[0]?.path ?? "",
+            fix: ["ls", "-l", lost[0]?.path ?? facts.home],
+          } as const,
+        ]),
+  ];
+}
+
+function lockFindings(facts: StructureFacts): readonly Finding[] {
+  const dead = provenDead(facts);
+  const unreadable = facts.deadLocks.filter(({ holder }) => holder === undefined);
+  return [
+    ...(dead.length === 0
+      ? []
+      : [
+          {
+            id: "locks-stale",
+            level: "info",
+            what: `${dead.length} lock(s) of runs that are gone: ${few(dead.map(({ name, holder }) => `${name} (process ${holder?.pid})`))}`,
+            why: "the next run would take them over all the same; nobody waits for them",
+            evidence: "process number, start time and boot id",
+            fix: [SCRIPT],
+          } as const,
+        ]),
+    ...unreadable.map(({ name, path, ageMs }): Finding => ({
+      id: `lock-damaged:${name}`,
+      level: "warn",
+      what: `the lock ${quoted(name)} does not say whose it is`,
+      why: "so nobody can be proven gone: remove it once you know that no script of ours runs",
+      evidence: `${path}, last touched ${duration(ageMs)} ago`,
+      fix: ["rm", "-r", path],
+    })),
+    ...facts.liveLocks.map(({ name, pid, script, ageMs }): Finding => ({
+      id: `lock-held:${name}`,
+      level: "info",
+      what: `${script} is at work: process ${pid}, for ${duration(ageMs)}`,
+      why: "what it uses is left alone",
+      evidence: `lock ${name}`,
+    })),
+  ];
+}
+
+function leftoverFindings(facts: StructureFacts): readonly Finding[] {
+  const found: Finding[] = [];
+  const removable = facts.temporaries.filter(isRemovable);
+  if (removable.length > 0) {
+    found.push({
+      id: "temporaries",
+      level: "info",
+      what: `${removable.length} temporary file(s) were never finished: ${few(removable.map(({ path }) => within(facts, path)))}`,
+      why: "a run was killed or the power failed; nothing reads them",
+      evidence: `${bytes(removable.reduce((sum, one) => sum + one.bytes, 0))}, older than an hour, open in no process`,
+      fix: [SCRIPT],
+    });
+  }
+  const { old, maxAgeDays } = facts.work;
+  const free = old.filter(({ usedBy }) => usedBy === undefined);
+  const used = old.filter(({ usedBy }) => usedBy !== undefined);
+  if (free.length > 0) {
+    found.push({
+      id: "work-old",
+      level: "info",
+      what: `${free.length} thing(s) in runtime/work were not touched for ${maxAgeDays} days: ${few(free.map(({ path }) => within(facts, path)))}`,
+      why: mayPrune(facts)
+        ? "they only serve to go on with what was begun"
+        : "they stay while another script is at work",
+      evidence: `${bytes(free.reduce((sum, one) => sum + one.bytes, 0))}; work.max_age_days in shared.cfg`,
+      fix: [SCRIPT],
+    });
+  }
+  for (const { path, usedBy } of used) {
+    found.push({
+      id: `work-used:${within(facts, path)}`,
+      level: "info",
+      what: `${within(facts, path)} is old, and process ${usedBy?.pid} (${quoted(usedBy?.command ?? "?")}) uses it`,
+      why: "what is in use stays",
+      evidence: `/proc/${usedBy?.pid}`,
+    });
+  }
+  return found;
+}
+
+/** A path from the home, and never with a line break in it: a name is data, also a hostile one. */
+function within({ home }: Pick<StructureFacts, "home">, path: string): string {
+  return path === home
+    ? "the home itself"
+    : quoted(path.startsWith(`${home}/`) ? path.slice(home.length + 1) : path);
+}
+
+function quoted(text: string): string {
+  return /\p{Cc}/u.test(text) ? JSON.stringify(text) : text;
+}
+
+function few(all: readonly string[]): string {
+  const rest = all.length - SHOWN;
+  return all.slice(0, SHOWN).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
+}
+
+function octal({ mode, want }: WrongMode): string {
+  const text = (bits: number) => bits.toString(8).padStart(4, "0");
+  return `${text(mode)}, ${text(want)} wanted`;
+}

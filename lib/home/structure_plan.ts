@@ -1,0 +1,139 @@
+/** What 00_check_structure repairs: only what is safe whatever it was meant for. Pure. */
+import { configRepair } from "../hosts/config_repair.ts";
+import { inHome } from "../keep/home.ts";
+import type { Step } from "../unit.ts";
+import { FOLDER_MODE, isInTheWay } from "./layout.ts";
+import { TEMPORARY_AGE } from "./structure.ts";
+import type { DeadLock, Leftover, Stranger, StructureFacts, WrongMode } from "./structure_facts.ts";
+
+/** The steps: folders, then owners and modes, then damaged files aside and anew, then what is left over. */
+export function planStructure(facts: StructureFacts): readonly Step[] {
+  return [
+    ...missingFolders(facts),
+    ...attributes(facts),
+    ...configRepair(configOf(facts)),
+    ...facts.statuses.flatMap(({ path, aside, rebuilt, why, line }): Step[] => [
+      { do: "move", from: path, to: aside, why: `damaged, line ${line}: ${why}` },
+      ...(rebuilt === undefined
+        ? []
+        : [
+            {
+              do: "write",
+              path,
+              content: rebuilt,
+              mode: 0o600,
+              why: "rebuilt from the journal",
+            } as const,
+          ]),
+    ]),
+    ...facts.temporaries.filter(isRemovable).map(({ path }): Step => ({
+      do: "remove",
+      path,
+      why: "a temporary file that nobody finished",
+    })),
+    ...deadLocks(facts),
+    ...oldWork(facts),
+  ];
+}
+
+/** shared.cfg as its own rules want it. */
+export function configOf(facts: StructureFacts) {
+  return { path: inHome.config(facts.home), reading: facts.config, aside: facts.configAside };
+}
+
+/** Where nothing was scaffolded yet, that is 02_scaffold_dirs' part. A parent that is a link or a file is not built into. */
+function missingFolders({ scaffolded, folders }: StructureFacts): readonly Step[] {
+  if (!scaffolded) return [];
+  const shut = folders.filter(isInTheWay).map(({ path }) => `${path}/`);
+  return folders
+    .filter(
+      ({ standing, path }) => standing === "absent" && !shut.some((one) => path.startsWith(one)),
+    )
+    .map(({ path, what }) => ({ do: "dir", path, mode: FOLDER_MODE, why: `missing: ${what}` }));
+}
+
+/** One step per entry, owner and mode together. */
+function attributes(facts: StructureFacts): readonly Step[] {
+  const owners = new Map(
+    facts.strangers.filter((one) => mayAdopt(facts, one)).map((one) => [one.path, facts.owner]),
+  );
+  const modes = new Map(
+    facts.wrongModes.filter((one) => mayChange(facts, one)).map((one) => [one.path, one]),
+  );
+  return [...new Set([...owners.keys(), ...modes.keys()])].sort().map((path) => {
+    const owner = owners.get(path);
+    const mode = modes.get(path);
+    return {
+      do: "attr",
+      path,
+      ...(mode ? { mode: mode.want } : {}),
+      ...(owner ? { owner } : {}),
+      why: [...(owner ? ["it belongs to the home"] : []), ...(mode ? [mode.fault] : [])].join(", "),
+    };
+  });
+}
+
+/** Only what is ours: root changes nothing that belongs to a third person. */
+export function mayChange({ me, owner, strangers }: StructureFacts, one: WrongMode): boolean {
+  if (!me.root) return one.uid === me.uid;
+  if (one.uid === owner.uid) return true;
+  const stranger = strangers.find(({ path }) => path === one.path);
+  return stranger !== undefined && mayAdopt({ me, owner }, stranger);
+}
+
+/**
+ * Only root can, and only what root itself left in folders of ours: under another name the same file may be one of the system's (a hard link), and
+ * giving that away would give away the system.
+ */
+export function mayAdopt(
+  { me, owner }: Pick<StructureFacts, "me" | "owner">,
+  one: Stranger,
+): boolean {
+  if (!me.root || one.uid !== 0 || owner.uid === 0 || !one.ours) return false;
+  return one.kind === "dir" || (one.kind === "file" && one.links === 1);
+}
+
+/** Old enough, and nobody has it open. */
+export function isRemovable({ ageMs, usedBy }: Leftover): boolean {
+  return ageMs > TEMPORARY_AGE && usedBy === undefined;
+}
+
+/** Those whose holder is known to be gone; one that can't be read proves nothing. */
+export function provenDead({ deadLocks: all }: StructureFacts): readonly DeadLock[] {
+  return all.filter(({ holder }) => holder !== undefined);
+}
+
+function deadLocks(facts: StructureFacts): readonly Step[] {
+  const names = provenDead(facts).map(({ name }) => name);
+  if (names.length === 0) return [];
+  return [
+    {
+      do: "call",
+      name: "clear_locks",
+      args: { names, count: names.length },
+      undo: { never: "work-folder-only" },
+      why: "their holders are gone",
+    },
+  ];
+}
+
+/** Nothing goes while another script is at work: it may be about to go on with it. */
+export function mayPrune({ liveLocks }: Pick<StructureFacts, "liveLocks">): boolean {
+  return !liveLocks.some(({ name }) => WORKS.test(name));
+}
+/** Scripts that build or fetch in runtime/work. */
+const WORKS = /^0[1-9]_(?!.*cli$)/;
+
+function oldWork(facts: StructureFacts): readonly Step[] {
+  const paths = facts.work.old.filter(({ usedBy }) => usedBy === undefined).map(({ path }) => path);
+  if (paths.length === 0 || !mayPrune(facts)) return [];
+  return [
+    {
+      do: "call",
+      name: "prune_work",
+      args: { paths, count: paths.length, older_than_days: facts.work.maxAgeDays },
+      undo: { never: "work-folder-only" },
+      why: "nothing touched it for so long",
+    },
+  ];
+}

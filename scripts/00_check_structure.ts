@@ -1,0 +1,35 @@
+#!/usr/bin/env bun
+/** Checks and repairs the home: folders, owners, modes, links, locks, space, left-overs, settings and status files. */
+import { main } from "../lib/cli.ts";
+import { clearLocks, pruneWork } from "../lib/home/structure_calls.ts";
+import { observeStructure } from "../lib/home/structure.ts";
+import { diagnoseStructure } from "../lib/home/structure_findings.ts";
+import { planStructure } from "../lib/home/structure_plan.ts";
+import { unaskedOfStructure } from "../lib/home/structure_unasked.ts";
+import type { StructureFacts } from "../lib/home/structure_facts.ts";
+import type { Unit } from "../lib/unit.ts";
+
+export const unit: Unit<StructureFacts> = {
+  id: "00_check_structure",
+  flag: "structure_ok",
+  summary: "Check and repair the home: folders, owners, modes, links, locks, space",
+  needs: {},
+  staleAfter: 24 * 60 * 60 * 1000,
+  observe: observeStructure,
+  diagnose: diagnoseStructure,
+  plan: planStructure,
+  calls: { clear_locks: clearLocks, prune_work: pruneWork },
+  unasked: unaskedOfStructure,
+  digest: ({ counted, space }) => ({
+    ...counted,
+    free: space?.free ?? null,
+    inodes_free: space?.inodesFree ?? null,
+  }),
+  fingerprint: ({ owner, folders, config }) => ({
+    owner: { ...owner },
+    folders: folders.map(({ path, standing, mode }) => `${standing} ${mode ?? ""} ${path}`),
+    config: config.state,
+  }),
+};
+
+if (import.meta.main) await main(unit);
