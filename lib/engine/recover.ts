@@ -2,7 +2,7 @@
 import { type Begin, openRuns, readJournal } from "../keep/journal.ts";
 import { takeLock } from "../keep/lock.ts";
 import { inHome } from "../keep/home.ts";
-import { lastStarted, readManifest } from "../keep/snapshot.ts";
+import { lastStarted, NOTHING_STARTED, readManifest } from "../keep/snapshot.ts";
 import { endTemporary, takeBack } from "../steps/take_back.ts";
 import { recordEnd } from "./record.ts";
 import type { AnyUnit, CallContext, ScriptId } from "../unit.ts";
@@ -51,7 +51,7 @@ async function finish(unit: AnyUnit, outer: CallContext, begin: Begin): Promise<
   const left: string[] = [];
   if (manifest) {
     const started =
-      begin.undoes === undefined ? (lastStarted(probe, target) ?? NOTHING) : undefined;
+      begin.undoes === undefined ? (lastStarted(probe, target) ?? NOTHING_STARTED) : undefined;
     left.push(...(await takeBack(unit, context, manifest, started)));
     if (begin.undoes === undefined) left.push(...(await endTemporary(unit, context, manifest)));
   }
@@ -73,6 +73,3 @@ async function finish(unit: AnyUnit, outer: CallContext, begin: Begin): Promise<
   });
   if (left.length === 0) act.remove(inHome.snapshots(probe.home, target));
 }
-
-/** A run that was killed before its first step has nothing to take back. */
-const NOTHING = { round: -1, step: -1 };

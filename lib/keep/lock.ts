@@ -100,7 +100,7 @@ export async function takeLock(
     if (performance.now() >= deadline) {
       return { busy: holder, age: Math.max(0, probe.now() - Date.parse(holder.since)) };
     }
-    await new Promise((resolve) => setTimeout(resolve, 10 + Math.random() * 20));
+    await new Promise((resolve) => setTimeout(resolve, 10 + randomBytes(1).readUInt8() / 10));
   }
 }
 

@@ -5,6 +5,7 @@ import type { Act } from "../machine/act.ts";
 import type { Entry, Probe } from "../machine/probe.ts";
 import type { Owner, Step } from "../unit.ts";
 import { inHome } from "./home.ts";
+import { readJournal } from "./journal.ts";
 
 /** One path as it was. `blob` is a file's content, by name within the snapshot. */
 export type Saved = { readonly path: string } & (
@@ -187,15 +188,20 @@ export async function restore(probe: Probe, act: Act, run: string, saved: Saved)
   }
 }
 
-/** Drops the oldest snapshots of a script beyond those kept. */
+/** Drops the oldest snapshots of a script beyond those kept. Age is the journal's order, because a clock can go back. */
 export function pruneSnapshots(probe: Probe, act: Act, script: string): void {
+  const order = new Map(readJournal(probe).map((one) => [one.run, one.index]));
   const runs = probe
     .list(inHome.snapshots(probe.home))
-    .filter((run) => run.endsWith(`-${script}`) || run.includes(`-${script}-`));
+    .filter((run) => run.endsWith(`-${script}`))
+    .sort((a, b) => (order.get(a) ?? -1) - (order.get(b) ?? -1));
   for (const run of runs.slice(0, Math.max(0, runs.length - SNAPSHOTS_KEPT))) {
     act.remove(inHome.snapshots(probe.home, run));
   }
 }
+
+/** Where a run stands that was cut off before its first step. */
+export const NOTHING_STARTED = { round: -1, step: -1 };
 
 /** Folders that the engine itself keeps its records in: they hold the account of the undo too, so they stay. */
 export function isOurRecord(home: string, path: string): boolean {

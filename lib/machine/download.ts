@@ -68,7 +68,7 @@ export async function download(
     failed.catch(() => undefined); // awaited below through the race
     let done = start;
     try {
-      for await (const received of response.body) {
+      for await (const received of response.body as ReadableStream<Uint8Array>) {
         heard();
         done += received.byteLength;
         const passed = Math.min(pass, received.byteLength);

@@ -2,14 +2,10 @@
 
 /** Outside text as one harmless line: control characters, escapes and bidirectional overrides become visible marks. */
 export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what this is about
-  return text.replaceAll(
-    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g,
-    (character) => {
-      if (character === "\n" || character === "\t") return " ";
-      return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
-    },
-  );
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\ufeff]/gu, (character) => {
+    if (character === "\n" || character === "\t") return " ";
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  });
 }
 
 /** Like `printable`, but line breaks stay: for a model's answer. */

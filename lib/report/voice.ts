@@ -41,7 +41,7 @@ export async function createVoice(options: VoiceOptions): Promise<Say> {
     detail: (record) => {
       if (options.verbose) log.debug(JSON.stringify(record));
     },
-    progress: bar.draw,
+    progress: (...one) => bar.draw(...one),
     stream: (text) => {
       bar.clear();
       const out = options.json ? process.stderr : process.stdout;

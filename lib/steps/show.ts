@@ -37,8 +37,8 @@ function stepText(step: Step): string {
       return `run ${step.argv.join(" ")}`;
     case "call":
       return `${step.name.replaceAll("_", " ")}${Object.entries(step.args)
-        .filter(([, value]) => typeof value !== "object" || value === null)
-        .map(([key, value]) => ` ${key}=${String(value)}`)
+        .filter(([, value]) => typeof value !== "object")
+        .map(([key, value]) => ` ${key}=${JSON.stringify(value)}`)
         .join("")}`;
   }
 }

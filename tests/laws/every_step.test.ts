@@ -1,6 +1,6 @@
 /** The laws on a made-up unit that uses every kind of step the engine knows, so that the engine itself is on trial. */
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { Step, Unit } from "../../lib/unit.ts";
 import { FAKE_HOME } from "../support/fake_machine.ts";
 import { lawsOf } from "../support/laws.ts";

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { inHome } from "../../lib/keep/home.ts";
 import { readJournal } from "../../lib/keep/journal.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
@@ -54,7 +54,7 @@ export function lawsOf(unit: AnyUnit, worlds: fc.Arbitrary<LawWorld>, options: L
               world.dispose();
             }
           }),
-          { numRuns, interruptAfterTimeLimit: timeout - 5000, endOnFailure: true },
+          { numRuns, endOnFailure: true },
         ),
       timeout,
     );

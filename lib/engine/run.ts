@@ -1,0 +1,204 @@
+/** One run of one unit: its name, its voice, what it has seen and done so far, and how its end is told. */
+import { asFailure, readable } from "../errors.ts";
+import { inHome } from "../keep/home.ts";
+import { pastRuns } from "../keep/journal.ts";
+import { openMemoryLog } from "../keep/memory_log.ts";
+import { fingerprintOf, isDone, readStatus } from "../keep/status.ts";
+import { createAct } from "../machine/act.ts";
+import type { Machine } from "../machine/machine.ts";
+import { createProbe } from "../machine/probe.ts";
+import type {
+  AnyUnit,
+  Args,
+  CallContext,
+  Failure,
+  Finding,
+  HostName,
+  Json,
+  Outcome,
+  RunReport,
+  Say,
+  ScriptId,
+  ShownStep,
+  Step,
+} from "../unit.ts";
+import { recordEnd } from "./record.ts";
+
+/** What a run is given. */
+export interface RunOptions {
+  readonly machine: Machine;
+  readonly home: string;
+  readonly host: HostName;
+  readonly want: Args;
+  readonly mode: "plan" | "verify" | "apply" | "undo";
+  readonly say: Say;
+  /** Fires on Ctrl-C and the like. */
+  readonly signal: AbortSignal;
+  /** Asks the person whether to go on with a risky plan; left out where there is nobody to ask. */
+  readonly confirm?: (steps: readonly Step[]) => Promise<boolean>;
+  /** Finds another script's unit, so that a killed run of it can be finished too. */
+  readonly others?: (script: ScriptId) => Promise<AnyUnit | undefined>;
+}
+
+/** What an ending may add to a report. */
+export interface Ending {
+  readonly error?: Failure;
+  /** What could not be brought back. */
+  readonly left?: readonly string[];
+  /** The run that this one took back. */
+  readonly undoes?: string;
+}
+
+/** A run in progress. */
+export class Run {
+  readonly id: string;
+  readonly context: CallContext;
+  /** Steps as the report will show them. */
+  readonly shown: ShownStep[] = [];
+  findings: readonly Finding[] = [];
+  private facts: unknown = null;
+  private readonly startedAt: number;
+  private readonly clock = performance.now();
+  private readonly log;
+
+  constructor(
+    readonly unit: AnyUnit,
+    readonly options: RunOptions,
+  ) {
+    const probe = createProbe(options.machine, options.home, options.host);
+    const act = createAct(options.machine, probe);
+    this.startedAt = probe.now();
+    this.id = runId(this.startedAt, unit.id);
+    this.log = openMemoryLog(probe, act, unit.id, this.id);
+    const { say, signal, mode } = options;
+    const keep = (record: { readonly [key: string]: Json }) => {
+      if (mode === "apply" || mode === "undo") this.log.write(record);
+    };
+    this.context = {
+      probe,
+      act,
+      signal,
+      say: {
+        ...say,
+        line: (text) => {
+          say.line(text);
+          keep({ line: text });
+        },
+        detail: (record) => {
+          say.detail(record);
+          keep(record);
+        },
+      },
+    };
+  }
+
+  /** The same context for taking back, which a signal must not cut short: half an undo is the state that nobody wants. */
+  get calm(): CallContext {
+    return { ...this.context, signal: new AbortController().signal };
+  }
+
+  /** Where this run's snapshot stands. */
+  get snapshot(): string {
+    return inHome.snapshots(this.options.home, this.id);
+  }
+
+  /** Reads, judges and plans, all three anew. */
+  async see(): Promise<readonly Step[]> {
+    const { unit, options } = this;
+    this.facts = await unit.observe(this.context.probe, options.want);
+    this.findings = unit.diagnose(this.facts, options.want);
+    return unit.plan(this.facts, options.want);
+  }
+
+  /** A run that found nothing to do is recorded only where it tells something that the status does not say already. */
+  isNews(outcome: Outcome): boolean {
+    const { probe } = this.context;
+    const status = readStatus(probe, this.unit.flag);
+    if (outcome !== "converged" || !isDone(status)) return true;
+    if (status.fingerprint !== this.fingerprint()) return true;
+    const age = probe.now() - Date.parse(status.at);
+    return age < 0 || (this.unit.staleAfter !== undefined && age > this.unit.staleAfter / 2);
+  }
+
+  /** Records the end in journal, history and status; tells whether that worked. Where it did not, the next run finishes this one. */
+  async end(outcome: Outcome, steps: number, ending: Ending): Promise<boolean> {
+    const { probe, act, say } = this.context;
+    const { error, left, undoes } = ending;
+    try {
+      await recordEnd(probe, act, {
+        run: this.id,
+        script: this.unit.id,
+        outcome,
+        took_ms: this.took(),
+        steps,
+        log_sha256: this.log.digest(),
+        flag: this.unit.flag,
+        fingerprint: this.fingerprint(),
+        facts: this.digest(),
+        ...(undoes === undefined ? {} : { undoes }),
+        ...(error ? { because: error.id, why: `${error.what}: ${error.why}` } : {}),
+        ...(left && left.length > 0 ? { left } : {}),
+      });
+      return true;
+    } catch (thrown) {
+      const { why } = asFailure(readable(thrown));
+      say.line(`The run's end could not be recorded: ${why}. The next run finishes it.`);
+      return false;
+    }
+  }
+
+  report(outcome: Outcome, { error, left }: Ending = {}): RunReport {
+    const { unit, options, log } = this;
+    const seen = this.facts !== null;
+    const unasked = seen ? unit.unasked : undefined;
+    const history = { runs: unasked ? pastRuns(this.context.probe, unit.id) : [] };
+    return {
+      schema: 1,
+      run: this.id,
+      script: unit.id,
+      host: options.host,
+      outcome,
+      at: new Date(this.startedAt).toISOString(),
+      took_ms: this.took(),
+      facts: seen ? this.digest() : null,
+      findings:
+        log.broken === undefined ? this.findings : [...this.findings, brokenLog(log.broken)],
+      steps: this.shown,
+      unasked: unasked?.(this.facts, history) ?? [],
+      ...(seen && unit.picture ? { picture: unit.picture(this.facts, options.want) } : {}),
+      ...(error ? { error } : {}),
+      ...(left && left.length > 0 ? { left } : {}),
+    };
+  }
+
+  private fingerprint(): string {
+    const { unit } = this;
+    const matter = unit.fingerprint ? unit.fingerprint(this.facts) : (this.facts as Json);
+    return fingerprintOf(unit.id, matter);
+  }
+
+  private digest(): Json {
+    return this.unit.digest ? this.unit.digest(this.facts) : (this.facts as Json);
+  }
+
+  private took(): number {
+    return Math.round(performance.now() - this.clock);
+  }
+}
+
+/** Time first, so that names sort by age; the script last, so that a person sees whose it is. */
+function runId(at: number, script: ScriptId): string {
+  const time = new Date(at).toISOString().replaceAll(/[-:]/g, "").replace(".", "");
+  return `${time}-${crypto.randomUUID().slice(0, 8)}-${script}`;
+}
+
+function brokenLog(why: string): Finding {
+  return {
+    id: "log-unwritable",
+    level: "warn",
+    what: "the detail of this run could not be logged",
+    why,
+    evidence: "logs/memory",
+    fix: ["./bin/00_check_structure", "--plan"],
+  };
+}
