@@ -9,12 +9,13 @@ import { keepWhatIsLeft, undoLastRun } from "./engine/undo.ts";
 import { asFailure, IntegrityError, Interrupted, readable, ShelterError } from "./errors.ts";
 import { appendEntry } from "./keep/journal.ts";
 import { takeLock } from "./keep/lock.ts";
+import { pruneSnapshots } from "./keep/retention.ts";
 import {
   lastStarted,
   NOTHING_STARTED,
   noteStarted,
-  pruneSnapshots,
   readManifest,
+  roundId,
   saveRound,
 } from "./keep/snapshot.ts";
 import { carryOut } from "./steps/carry_out.ts";
@@ -123,7 +124,8 @@ async function applyRound(run: Run, plan: readonly Step[], round: number): Promi
     noteStarted(probe, act, run.id, round, index);
     const shown = showStep(step, true);
     say.detail({ step: shown.text, round });
-    await carryOut(run.unit, run.context, step, { run: run.id, round, step: index });
+    const place = { run: run.id, round: roundId(run.id, round), step: index };
+    await carryOut(run.unit, run.context, step, place);
     run.shown.push(shown);
   }
   signal.throwIfAborted();

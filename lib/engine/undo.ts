@@ -1,8 +1,7 @@
 /** `--undo`: takes back the last applied run of a script, if everything is still as that run left it. */
-import { join } from "node:path";
 import { appendEntry, readJournal, standingRuns } from "../keep/journal.ts";
 import { inHome } from "../keep/home.ts";
-import { type Manifest, readManifest, stateOf } from "../keep/snapshot.ts";
+import { type Manifest, readLeft, readManifest, stateOf, writeLeft } from "../keep/snapshot.ts";
 import type { Act } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
 import { takeBack } from "../steps/take_back.ts";
@@ -49,6 +48,7 @@ export async function undoLastRun(
     script: unit.id,
     steps: shown,
     undoes: last.run,
+    ...(manifest.includes ? { includes: manifest.includes } : {}),
   });
   const calm: CallContext = { ...context, signal: new AbortController().signal };
   const left = await takeBack(unit, calm, manifest);
@@ -60,14 +60,12 @@ export async function undoLastRun(
 export async function keepWhatIsLeft(probe: Probe, act: Act, manifest: Manifest): Promise<void> {
   const left: Record<string, string> = {};
   for (const path of namedPaths(manifest)) left[path] = await stateOf(probe, path);
-  act.write(leftFile(probe, manifest.run), `${JSON.stringify(left)}\n`);
+  writeLeft(probe, act, manifest.run, left);
 }
 
 async function changedSince(probe: Probe, manifest: Manifest): Promise<readonly string[]> {
-  const text = probe.text(leftFile(probe, manifest.run));
-  if (text === undefined) return [];
   const changed: string[] = [];
-  for (const [path, state] of Object.entries(JSON.parse(text) as Record<string, string>)) {
+  for (const [path, state] of Object.entries(readLeft(probe, manifest.run))) {
     if ((await stateOf(probe, path)) !== state) changed.push(path);
   }
   return changed;
@@ -80,10 +78,6 @@ function namedPaths(manifest: Manifest): readonly string[] {
       step.do === "set" && step.temporary ? [] : (saved[index] ?? []).map((one) => one.path),
     ),
   );
-}
-
-function leftFile(probe: Probe, run: string): string {
-  return join(inHome.snapshots(probe.home, run), "left.json");
 }
 
 function nameOf(step: Manifest["rounds"][number]["steps"][number]): string {

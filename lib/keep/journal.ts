@@ -25,6 +25,8 @@ export interface Begin extends Common {
   readonly steps: readonly ShownStep[];
   /** The run that this one takes back. */
   readonly undoes?: string;
+  /** Older runs that are taken back with it. */
+  readonly includes?: readonly string[];
 }
 /** A later round of the same run is about to act. */
 export interface Round extends Common {
@@ -119,7 +121,9 @@ export function standingRuns(entries: readonly Entry[], script?: ScriptId): read
   for (const one of entries) {
     if (one.kind !== "begin" || one.undoes === undefined) continue;
     const end = entries.find((other) => other.kind === "end" && other.run === one.run);
-    if (end?.kind === "end" && end.outcome === "changed") taken.add(one.undoes).add(one.run);
+    if (end?.kind === "end" && end.outcome === "changed") {
+      for (const run of [one.undoes, one.run, ...(one.includes ?? [])]) taken.add(run);
+    }
   }
   return entries
     .filter(

@@ -5,7 +5,6 @@ import type { Act } from "../machine/act.ts";
 import type { Entry, Probe } from "../machine/probe.ts";
 import type { Owner, Step } from "../unit.ts";
 import { inHome } from "./home.ts";
-import { readJournal } from "./journal.ts";
 
 /** One path as it was. `blob` is a file's content, by name within the snapshot. */
 export type Saved = { readonly path: string } & (
@@ -29,6 +28,8 @@ export type KeptStep =
 
 /** One round of a run: its steps and what they name, as it was. `saved[i]` belongs to `steps[i]`. */
 export interface SavedRound {
+  /** Unique within all snapshots: what the round keeps beside the manifest is named by it. */
+  readonly id: string;
   readonly steps: readonly KeptStep[];
   readonly saved: readonly (readonly Saved[])[];
 }
@@ -39,10 +40,9 @@ export interface Manifest {
   readonly run: string;
   readonly script: string;
   readonly rounds: readonly SavedRound[];
+  /** Older runs whose rounds were folded into this snapshot when theirs was dropped: they are taken back together. */
+  readonly includes?: readonly string[];
 }
-
-/** How many snapshots of each script are kept. */
-export const SNAPSHOTS_KEPT = 10;
 
 /** Paths that a step may change. */
 export function pathsOf(step: Step | KeptStep): readonly string[] {
@@ -78,6 +78,7 @@ export async function saveRound(
   act.makeFolder(folder);
   const before = readManifest(probe, run)?.rounds ?? [];
   const seen = new Set(before.flatMap((round) => round.saved.flat().map((one) => one.path)));
+  const id = roundId(run, before.length);
   const saved: Saved[][] = [];
   for (const [index, step] of steps.entries()) {
     const here: Saved[] = [];
@@ -88,9 +89,7 @@ export async function saveRound(
       }
       if (seen.has(path)) continue; // an earlier step or round keeps how it was found
       seen.add(path);
-      here.push(
-        await save(probe, act, step, path, `${before.length}-${index}-${here.length}`, folder),
-      );
+      here.push(await save(probe, act, step, path, `${id}-${index}-${here.length}`, folder));
     }
     saved.push(here);
   }
@@ -98,10 +97,16 @@ export async function saveRound(
     schema: 1,
     run,
     script,
-    rounds: [...before, { steps: steps.map(withoutContent), saved }],
+    rounds: [...before, { id, steps: steps.map(withoutContent), saved }],
   };
-  act.write(join(folder, "manifest.json"), `${JSON.stringify(manifest)}\n`);
+  writeManifest(probe, act, manifest);
   return manifest;
+}
+
+/** Writes a manifest in its snapshot's folder. */
+export function writeManifest(probe: Probe, act: Act, manifest: Manifest): void {
+  const path = join(inHome.snapshots(probe.home, manifest.run), "manifest.json");
+  act.write(path, `${JSON.stringify(manifest)}\n`);
 }
 
 /** The manifest of a run, or undefined where its snapshot is gone. A damaged one throws. */
@@ -188,16 +193,9 @@ export async function restore(probe: Probe, act: Act, run: string, saved: Saved)
   }
 }
 
-/** Drops the oldest snapshots of a script beyond those kept. Age is the journal's order, because a clock can go back. */
-export function pruneSnapshots(probe: Probe, act: Act, script: string): void {
-  const order = new Map(readJournal(probe).map((one) => [one.run, one.index]));
-  const runs = probe
-    .list(inHome.snapshots(probe.home))
-    .filter((run) => run.endsWith(`-${script}`))
-    .sort((a, b) => (order.get(a) ?? -1) - (order.get(b) ?? -1));
-  for (const run of runs.slice(0, Math.max(0, runs.length - SNAPSHOTS_KEPT))) {
-    act.remove(inHome.snapshots(probe.home, run));
-  }
+/** Names a round across runs: the random part of a run's name, and the round's number. */
+export function roundId(run: string, round: number): string {
+  return `${run.split("-")[1] ?? run}-${round}`;
 }
 
 /** Where a run stands that was cut off before its first step. */
@@ -275,4 +273,20 @@ export async function stateOf(probe: Probe, path: string): Promise<string> {
   if (now.kind === "link") return `link ${now.target ?? ""}`;
   if (now.kind === "other") return "other";
   return `file ${await probe.sha256(path)}`;
+}
+
+/** How a run left each path that it named, for telling whether somebody changed it since. */
+export function readLeft(probe: Probe, run: string): Readonly<Record<string, string>> {
+  const text = probe.text(join(inHome.snapshots(probe.home, run), "left.json"));
+  return text === undefined ? {} : (JSON.parse(text) as Record<string, string>);
+}
+
+/** Keeps how a run left its paths. */
+export function writeLeft(
+  probe: Probe,
+  act: Act,
+  run: string,
+  left: Readonly<Record<string, string>>,
+): void {
+  act.write(join(inHome.snapshots(probe.home, run), "left.json"), `${JSON.stringify(left)}\n`);
 }

@@ -10,7 +10,8 @@ import { installPackages, packageMemo } from "./packages.ts";
 /** Where in a run a step stands. */
 export interface Place {
   readonly run: string;
-  readonly round: number;
+  /** See `roundId`. */
+  readonly round: string;
   readonly step: number;
 }
 

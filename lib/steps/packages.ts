@@ -74,7 +74,7 @@ export async function removeGained(probe: Probe, act: Act, memo: string): Promis
 }
 
 /** Where the memo of a package step stands. */
-export function packageMemo(home: string, run: string, round: number, step: number): string {
+export function packageMemo(home: string, run: string, round: string, step: number): string {
   return join(inHome.snapshots(home, run), `packages-${round}-${step}.json`);
 }
 

@@ -16,10 +16,10 @@ export async function takeBack(
   upTo?: { readonly round: number; readonly step: number },
 ): Promise<readonly string[]> {
   const left: string[] = [];
-  for (const [round, { steps, saved }] of [...manifest.rounds.entries()].reverse()) {
+  for (const [round, { id, steps, saved }] of [...manifest.rounds.entries()].reverse()) {
     for (const [index, step] of [...steps.entries()].reverse()) {
       if (upTo && (round > upTo.round || (round === upTo.round && index > upTo.step))) continue;
-      const place = { run: manifest.run, round, step: index };
+      const place = { run: manifest.run, round: id, step: index };
       try {
         await takeBackOne(unit, context, step, saved[index] ?? [], place);
       } catch (error) {
