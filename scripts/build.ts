@@ -5,7 +5,16 @@
  * It runs from a clone and is not part of the program, so it may write files and start programs itself.
  */
 import {
-  chmodSync, existsSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync,
+  chmodSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
@@ -37,7 +46,11 @@ const clone = dirname(import.meta.dir);
 const releases = join(clone, "runtime", "bin");
 
 /** Compiles for one target into a release folder named by its hash, and returns that hash. */
-async function compile(target: BuildTarget, commit: string | null, dirty: boolean): Promise<string> {
+async function compile(
+  target: BuildTarget,
+  commit: string | null,
+  dirty: boolean,
+): Promise<string> {
   const work = join(clone, "runtime", "work", `program-${process.pid}`);
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true, mode: 0o700 });
@@ -109,8 +122,13 @@ function prune(sha256: string, keep: number): void {
     .map((link) => readlinkSync(link));
   const idle = readdirSync(releases, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && !linked.includes(entry.name))
-    .map((entry) => ({ path: join(releases, entry.name), at: lstatSync(join(releases, entry.name)).mtimeMs }))
-    .filter(({ path }) => (lstatSync(join(path, SHELTER), { throwIfNoEntry: false })?.nlink ?? 0) <= 1)
+    .map((entry) => ({
+      path: join(releases, entry.name),
+      at: lstatSync(join(releases, entry.name)).mtimeMs,
+    }))
+    .filter(
+      ({ path }) => (lstatSync(join(path, SHELTER), { throwIfNoEntry: false })?.nlink ?? 0) <= 1,
+    )
     .sort((a, b) => b.at - a.at);
   for (const { path } of idle.slice(Math.max(0, keep - linked.length)))
     rmSync(path, { recursive: true, force: true });
@@ -136,9 +154,14 @@ function say(made: readonly Made[], commit: string | null, dirty: boolean, took:
   for (const { folder, target, sha256, bytes, replaced } of made) {
     const size = `${(bytes / 1e6).toFixed(1)} MB${bytes > SIZE_GOAL ? `, over the goal of ${SIZE_GOAL / 1e6} MB` : ""}`;
     const what = replaced === 0 ? "unchanged" : `${replaced} names now lead to it`;
-    console.log(`${folder.slice(clone.length + 1)}/  ${NAMES.length} names of one program, ${size}, ${target}, sha256 ${sha256.slice(0, 16)}: ${what}`);
+    console.log(
+      `${folder.slice(clone.length + 1)}/  ${NAMES.length} names of one program, ${size}, ${target}, sha256 ${sha256.slice(0, 16)}: ${what}`,
+    );
   }
-  const from = commit === null ? "no commit (not a git clone)" : commit.slice(0, 12) + (dirty ? " with changes that are in no commit" : "");
+  const from =
+    commit === null
+      ? "no commit (not a git clone)"
+      : commit.slice(0, 12) + (dirty ? " with changes that are in no commit" : "");
   console.log(`built from ${from} in ${(took / 1000).toFixed(1)} s`);
 }
 

@@ -6,10 +6,7 @@ import { versionText } from "../lib/release.ts";
 /** Help of each name, rendered by scripts/build.ts; does not exist when run from source. */
 declare const SHELTER_HELP: Readonly<Record<string, string>> | undefined;
 
-const { name, argv } = addressed(
-  calledAs(process.argv0, process.execPath),
-  process.argv.slice(2),
-);
+const { name, argv } = addressed(calledAs(process.argv0, process.execPath), process.argv.slice(2));
 const only = (...flags: readonly string[]) =>
   argv.length > 0 && argv.every((word) => flags.includes(word));
 const help = typeof SHELTER_HELP === "undefined" ? undefined : SHELTER_HELP[name];

@@ -30,7 +30,7 @@ export async function readArgs(
 ): Promise<Args> {
   const { parseArgs } = await import("citty");
   const refuse = (what: string, why: string) =>
-    new UsageError("usage", what, why, [command, "--help"]);
+    new UsageError("usage", what, why, [...command.split(" "), "--help"]);
   const positional = Object.entries(flags).filter(([, flag]) => flag.type === "positional");
   let parsed: Record<string, unknown> & { _: string[] };
   try {

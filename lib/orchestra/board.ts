@@ -74,9 +74,7 @@ function wasTakenBack(script: ScriptId, entries: readonly Entry[]): boolean {
   const last = lastEndOf(script, entries);
   return (
     last?.outcome === "changed" &&
-    entries.some(
-      (one) => one.kind === "begin" && one.run === last.run && one.undoes !== undefined,
-    )
+    entries.some((one) => one.kind === "begin" && one.run === last.run && one.undoes !== undefined)
   );
 }
 
@@ -117,5 +115,8 @@ function lastEndOf(script: ScriptId, entries: readonly Entry[]): End | undefined
 
 /** What to do next: the first script, in running order, that is part of this build and does not stand. */
 export function nextOf(board: readonly BoardRow[]): BoardRow | undefined {
-  return board.find(({ script, standing }) => standing !== "done" && standing !== "absent" && script !== "08_shelter_cli");
+  return board.find(
+    ({ script, standing }) =>
+      standing !== "done" && standing !== "absent" && script !== "08_shelter_cli",
+  );
 }

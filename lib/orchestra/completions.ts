@@ -19,6 +19,8 @@ export interface CommandWords {
 /** All that can be completed: `shelter` with its subcommands, and each script. */
 export interface Vocabulary {
   readonly shelter: CommandWords & { readonly subcommands: readonly CommandWords[] };
+  /** The script that is `shelter` under its long name. */
+  readonly alias: string;
   readonly scripts: readonly CommandWords[];
 }
 export const SHELLS = ["bash", "zsh", "fish"] as const;
@@ -38,7 +40,7 @@ const valueFlags = (command: CommandWords) =>
   command.flags.filter(({ takesValue }) => takesValue).map(({ name }) => `--${name}`);
 
 function bash(vocabulary: Vocabulary): string {
-  const { shelter, scripts } = vocabulary;
+  const { shelter, alias, scripts } = vocabulary;
   const choices = (command: CommandWords) =>
     quoted([...command.words.map(({ name }) => name), ...flagNames(command)].join(" "));
   const cases = afterShelter(vocabulary).map(
@@ -48,7 +50,7 @@ function bash(vocabulary: Vocabulary): string {
   return `# bash completion of the Mountain Shelter. Use: source <(shelter completions bash)
 _mountain_shelter() {
   local current=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} command=\${COMP_WORDS[0]##*/} words values
-  if [[ $command == shelter || $command == 08_shelter_cli ]] && (( COMP_CWORD > 1 )); then command=\${COMP_WORDS[1]}; fi
+  if [[ $command == shelter || $command == ${alias} ]] && (( COMP_CWORD > 1 )); then command=\${COMP_WORDS[1]}; fi
   case $command in
 ${cases.join("\n")}
     *) words=${choices(shelter)}; values=${quoted(valueFlags(shelter).join(" "))} ;;
@@ -56,12 +58,12 @@ ${cases.join("\n")}
   if [[ " $values " == *" $before "* ]]; then COMPREPLY=( $(compgen -f -- "$current") ); return; fi
   COMPREPLY=( $(compgen -W "$words" -- "$current") )
 }
-complete -F _mountain_shelter shelter ${scripts.map(({ name }) => name).join(" ")}
+complete -F _mountain_shelter shelter ${alias} ${scripts.map(({ name }) => name).join(" ")}
 `;
 }
 
 function zsh(vocabulary: Vocabulary): string {
-  const { shelter, scripts } = vocabulary;
+  const { shelter, alias, scripts } = vocabulary;
   const describe = ({ name, summary }: Word, dashes = "") =>
     quoted(`${dashes}${name}:${summary.replaceAll(":", "\\:")}`);
   const choices = (command: CommandWords) =>
@@ -69,13 +71,13 @@ function zsh(vocabulary: Vocabulary): string {
   const cases = afterShelter(vocabulary).map(
     (command) => `    ${command.name}) ${choices(command)} ;;`,
   );
-  const names = scripts.map(({ name }) => name).join(" ");
+  const names = [alias, ...scripts.map(({ name }) => name)].join(" ");
   return `#compdef shelter ${names}
 # zsh completion of the Mountain Shelter. Use: source <(shelter completions zsh), or save as _shelter in a folder of $fpath
 _mountain_shelter() {
   local -a choices flags
   local command=\${words[1]:t} before=\${words[CURRENT-1]} values
-  if [[ $command == (shelter|08_shelter_cli) ]] && (( CURRENT > 2 )); then command=\${words[2]}; fi
+  if [[ $command == (shelter|${alias}) ]] && (( CURRENT > 2 )); then command=\${words[2]}; fi
   case $command in
 ${cases.join("\n")}
     *) ${choices(shelter)} ;;
@@ -90,22 +92,26 @@ if [[ $funcstack[1] == _shelter ]]; then _mountain_shelter "$@"; fi
 }
 
 function fish(vocabulary: Vocabulary): string {
-  const { shelter, scripts } = vocabulary;
+  const { shelter, alias, scripts } = vocabulary;
   const escaped = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
   const line = (command: string, when: string, rest: string) =>
     `complete -c ${command}${when === "" ? "" : ` -n ${escaped(when)}`} ${rest}`;
   const all = (command: string, when: string, of: CommandWords) => [
-    ...of.words.map(({ name, summary }) => line(command, when, `-f -a ${escaped(name)} -d ${escaped(summary)}`)),
+    ...of.words.map(({ name, summary }) =>
+      line(command, when, `-f -a ${escaped(name)} -d ${escaped(summary)}`),
+    ),
     ...of.flags.map(({ name, summary, takesValue }) =>
       line(command, when, `-l ${name}${takesValue ? " -r" : ""} -d ${escaped(summary)}`),
     ),
   ];
   return `${[
     "# fish completion of the Mountain Shelter. Use: shelter completions fish | source",
-    ...all("shelter", "__fish_use_subcommand", shelter),
-    ...afterShelter(vocabulary).flatMap((command) =>
-      all("shelter", `__fish_seen_subcommand_from ${command.name}`, command),
-    ),
+    ...["shelter", alias].flatMap((name) => [
+      ...all(name, "__fish_use_subcommand", shelter),
+      ...afterShelter(vocabulary).flatMap((command) =>
+        all(name, `__fish_seen_subcommand_from ${command.name}`, command),
+      ),
+    ]),
     ...scripts.flatMap((script) => all(script.name, "", script)),
   ].join("\n")}\n`;
 }

@@ -1,7 +1,16 @@
 /** Running several scripts in order: what failed in passing is tried again, what keeps failing is halted, the first failure ends it. */
 import { EXIT } from "../errors.ts";
 import { retrying, type Patience } from "../machine/retry.ts";
-import type { AnyUnit, Args, Failure, Outcome, PastRun, RunReport, Say, ScriptId } from "../unit.ts";
+import type {
+  AnyUnit,
+  Args,
+  Failure,
+  Outcome,
+  PastRun,
+  RunReport,
+  Say,
+  ScriptId,
+} from "../unit.ts";
 import { knownFix, mayPass } from "./fixes.ts";
 
 /** One script of a sequence, with the flags that it gets. */
@@ -44,10 +53,7 @@ export const HALT_AFTER = 3;
 const FAILED_ACTING: ReadonlySet<Outcome> = new Set(["rolled-back", "broken", "corrupt"]);
 
 /** Runs the stages in order until one fails. */
-export async function conduct(
-  stages: readonly Stage[],
-  conductor: Conductor,
-): Promise<Conducted> {
+export async function conduct(stages: readonly Stage[], conductor: Conductor): Promise<Conducted> {
   const runs: RunReport[] = [];
   const { signal } = conductor;
   for (const { script, want = {} } of stages) {
@@ -73,7 +79,10 @@ async function untilItPasses(
       async () => (last = await attempt()),
       (report) => {
         const again = worthAnother(report);
-        if (again) say.line(`${report.script} failed with ${report.error?.id ?? report.outcome}: ${report.error?.why ?? ""}. It may pass: trying again`);
+        if (again)
+          say.line(
+            `${report.script} failed with ${report.error?.id ?? report.outcome}: ${report.error?.why ?? ""}. It may pass: trying again`,
+          );
         return again;
       },
       patience,

@@ -25,7 +25,8 @@ export function mayPass(failureId: string): boolean {
 /** By failure, whatever the script. */
 const BY_FAILURE: Readonly<Record<string, KnownFix>> = {
   "download-failed": {
-    advice: "No source could be reached. See what the network and a proxy allow, or give a local copy as a source",
+    advice:
+      "No source could be reached. See what the network and a proxy allow, or give a local copy as a source",
     command: ["./bin/03_install_models", "--plan", "--verbose"],
   },
 };
@@ -33,7 +34,8 @@ const BY_FAILURE: Readonly<Record<string, KnownFix>> = {
 /** By script, for failures that no row above names. */
 const BY_SCRIPT: Readonly<Partial<Record<ScriptId, KnownFix>>> = {
   "03_build_llama_cpp": {
-    advice: "The compiler's own words are in the log; a build in a fresh tree rules out a damaged cache",
+    advice:
+      "The compiler's own words are in the log; a build in a fresh tree rules out a damaged cache",
     command: ["./bin/shelter", "logs", "03_build_llama_cpp"],
   },
 };
@@ -46,7 +48,6 @@ const LOGS: KnownFix = {
 /** The best-known fix of a failure; the log where nothing better is known. */
 export function knownFix(script: ScriptId, failureId: string): KnownFix {
   return (
-    BY_FAILURE[failureId] ??
-    BY_SCRIPT[script] ?? { ...LOGS, command: [...LOGS.command, script] }
+    BY_FAILURE[failureId] ?? BY_SCRIPT[script] ?? { ...LOGS, command: [...LOGS.command, script] }
   );
 }

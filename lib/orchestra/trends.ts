@@ -39,7 +39,10 @@ export function trendsOf(past: readonly PastRun[]): readonly Trend[] {
         last: { at, outcome, ...(because === undefined ? {} : { because }) },
         ...(typical === undefined ? {} : { median_ms: typical }),
         ...(newest === undefined ? {} : { last_ms: newest }),
-        recent: runs.slice(0, 20).map((run) => run.outcome).reverse(),
+        recent: runs
+          .slice(0, 20)
+          .map((run) => run.outcome)
+          .reverse(),
       },
     ];
   });
@@ -68,7 +71,10 @@ function keepsFailing({ script }: Trend, runs: readonly PastRun[]): readonly Fin
       level: length >= HALT_AFTER ? "fail" : "warn",
       what: `${script} failed ${length} times in a row with ${because}`,
       why: length >= HALT_AFTER ? `up does not run it any more. ${fix.advice}` : fix.advice,
-      evidence: runs.slice(0, length).map((run) => run.run).join(", "),
+      evidence: runs
+        .slice(0, length)
+        .map((run) => run.run)
+        .join(", "),
       fix: fix.command,
     },
   ];
@@ -77,7 +83,10 @@ function keepsFailing({ script }: Trend, runs: readonly PastRun[]): readonly Fin
 /** Fewer runs than this are no trend. */
 const ENOUGH = 3;
 
-function slowed({ script, median_ms, last_ms }: Trend, runs: readonly PastRun[]): readonly Finding[] {
+function slowed(
+  { script, median_ms, last_ms }: Trend,
+  runs: readonly PastRun[],
+): readonly Finding[] {
   const changed = runs.filter((run) => run.outcome === "changed").length;
   if (changed <= ENOUGH || median_ms === undefined || last_ms === undefined) return [];
   if (last_ms < 2 * median_ms || last_ms - median_ms < 5000) return [];
@@ -94,9 +103,15 @@ function slowed({ script, median_ms, last_ms }: Trend, runs: readonly PastRun[])
 }
 
 /** A script that repairs again and again works against somebody. */
-function keepsChanging({ script }: Trend, runs: readonly PastRun[], now: number): readonly Finding[] {
+function keepsChanging(
+  { script }: Trend,
+  runs: readonly PastRun[],
+  now: number,
+): readonly Finding[] {
   if (script !== "00_check_structure" && script !== "02_scaffold_dirs") return [];
-  const week = runs.filter((run) => run.outcome === "changed" && now - Date.parse(run.at) < 7 * DAY);
+  const week = runs.filter(
+    (run) => run.outcome === "changed" && now - Date.parse(run.at) < 7 * DAY,
+  );
   if (week.length < ENOUGH) return [];
   return [
     {
@@ -120,7 +135,10 @@ function fellBelow({ script }: Trend, runs: readonly PastRun[]): readonly Findin
       level: "warn",
       what: `the benchmark was below its baseline ${below} times in a row`,
       why: "it is no accident: the last good build is kept, and going back is one link",
-      evidence: runs.slice(0, below).map((run) => run.run).join(", "),
+      evidence: runs
+        .slice(0, below)
+        .map((run) => run.run)
+        .join(", "),
       fix: ["./bin/03_build_llama_cpp", "--undo"],
     },
   ];

@@ -9,18 +9,34 @@ const silent = { line: () => {}, detail: () => {}, progress: () => {}, stream: (
 
 function report(script: ScriptId, outcome: Outcome, failure?: string): RunReport {
   return {
-    schema: 1, run: "r", script, host: "h", outcome, at: "2026-01-01T00:00:00.000Z", took_ms: 1,
-    facts: null, findings: [], steps: [], unasked: [],
+    schema: 1,
+    run: "r",
+    script,
+    host: "h",
+    outcome,
+    at: "2026-01-01T00:00:00.000Z",
+    took_ms: 1,
+    facts: null,
+    findings: [],
+    steps: [],
+    unasked: [],
     ...(failure === undefined ? {} : { error: { id: failure, what: "w", why: "y" } }),
   };
 }
 function past(outcomes: readonly (readonly [Outcome, string?])[]): readonly PastRun[] {
   return outcomes.map(([outcome, because], i) => ({
-    run: `r${i}`, script: A, at: "2026-01-01T00:00:00.000Z", outcome, took_ms: 1,
+    run: `r${i}`,
+    script: A,
+    at: "2026-01-01T00:00:00.000Z",
+    outcome,
+    took_ms: 1,
     ...(because === undefined ? {} : { because }),
   }));
 }
-function conductor(answers: Record<string, RunReport[]>, more: Partial<Conductor> = {}): Conductor & { ran: string[] } {
+function conductor(
+  answers: Record<string, RunReport[]>,
+  more: Partial<Conductor> = {},
+): Conductor & { ran: string[] } {
   const ran: string[] = [];
   return {
     ran,
@@ -49,21 +65,32 @@ describe("a sequence", () => {
   });
 
   test("ends with the first failure", async () => {
-    const one = conductor({ [A]: [report(A, "blocked", "cmake-missing")], [B]: [report(B, "converged")] });
+    const one = conductor({
+      [A]: [report(A, "blocked", "cmake-missing")],
+      [B]: [report(B, "converged")],
+    });
     const { outcome, runs } = await conduct([{ script: A }, { script: B }], one);
     expect([outcome, runs.length, one.ran]).toEqual(["blocked", 1, [A]]);
   });
 
   test("tries again what may pass, at most three times", async () => {
-    const passing = conductor({ [A]: [report(A, "rolled-back", "download-failed"), report(A, "changed")] });
+    const passing = conductor({
+      [A]: [report(A, "rolled-back", "download-failed"), report(A, "changed")],
+    });
     expect((await conduct([{ script: A }], passing)).outcome).toBe("changed");
-    const never = conductor({ [A]: Array.from({ length: 9 }, () => report(A, "rolled-back", "download-failed")) });
+    const never = conductor({
+      [A]: Array.from({ length: 9 }, () => report(A, "rolled-back", "download-failed")),
+    });
     expect((await conduct([{ script: A }], never)).outcome).toBe("rolled-back");
     expect(never.ran.length).toBe(3);
   });
 
   test("does not try again what will not pass, nor what could not be taken back", async () => {
-    for (const one of [report(A, "rolled-back", "smoke-differs"), report(A, "broken", "download-failed"), report(A, "interrupted", "download-failed")]) {
+    for (const one of [
+      report(A, "rolled-back", "smoke-differs"),
+      report(A, "broken", "download-failed"),
+      report(A, "interrupted", "download-failed"),
+    ]) {
       const run = conductor({ [A]: [one, report(A, "changed")] });
       expect((await conduct([{ script: A }], run)).outcome).toBe(one.outcome);
       expect(run.ran.length).toBe(1);
@@ -83,7 +110,11 @@ describe("a sequence", () => {
   });
 
   test("halts a script that failed three times in the same way, unless told again", async () => {
-    const failing = past([["rolled-back", "hash-differs"], ["rolled-back", "hash-differs"], ["broken", "hash-differs"]]);
+    const failing = past([
+      ["rolled-back", "hash-differs"],
+      ["rolled-back", "hash-differs"],
+      ["broken", "hash-differs"],
+    ]);
     const run = conductor({ [A]: [report(A, "changed")] }, { past: () => failing });
     const halted = await conduct([{ script: A }], run);
     expect([halted.outcome, run.ran.length, halted.halted?.id]).toEqual(["blocked", 0, "halted"]);
@@ -96,15 +127,38 @@ describe("a sequence", () => {
 
 describe("a streak", () => {
   test("counts only the same failure, back from the last run", () => {
-    expect(streakOf(past([["rolled-back", "a"], ["rolled-back", "a"], ["rolled-back", "b"], ["rolled-back", "a"]])).length).toBe(2);
+    expect(
+      streakOf(
+        past([
+          ["rolled-back", "a"],
+          ["rolled-back", "a"],
+          ["rolled-back", "b"],
+          ["rolled-back", "a"],
+        ]),
+      ).length,
+    ).toBe(2);
     expect(streakOf(past([["changed"], ["rolled-back", "a"]])).length).toBe(0);
     expect(streakOf([]).length).toBe(0);
   });
   test("a blocked run did nothing and never halts", () => {
-    expect(haltOf(A, past([["blocked", "x"], ["blocked", "x"], ["blocked", "x"]]))).toBeUndefined();
+    expect(
+      haltOf(
+        A,
+        past([
+          ["blocked", "x"],
+          ["blocked", "x"],
+          ["blocked", "x"],
+        ]),
+      ),
+    ).toBeUndefined();
   });
   test("two of the same, an other one, then again: no halt", () => {
-    expect(haltOf(A, past([["rolled-back", "a"], ["rolled-back", "a"], ["changed"], ["rolled-back", "a"]]))).toBeUndefined();
+    expect(
+      haltOf(
+        A,
+        past([["rolled-back", "a"], ["rolled-back", "a"], ["changed"], ["rolled-back", "a"]]),
+      ),
+    ).toBeUndefined();
   });
 });
 
@@ -112,13 +166,27 @@ describe("retrying", () => {
   const patience = { times: 3, first: 1, longest: 2 };
   test("what is thrown is thrown at once", async () => {
     let made = 0;
-    const run = retrying(async () => { made++; if (made === 2) throw new Error("ours"); return 0; }, () => true, patience, new AbortController().signal);
+    const run = retrying(
+      async () => {
+        made++;
+        if (made === 2) throw new Error("ours");
+        return 0;
+      },
+      () => true,
+      patience,
+      new AbortController().signal,
+    );
     await expect(run).rejects.toThrow("ours");
     expect(made).toBe(2);
   });
   test("no wait after the last attempt", async () => {
     const began = performance.now();
-    await retrying(async () => 0, () => true, { times: 2, first: 5, longest: 5000 }, new AbortController().signal);
+    await retrying(
+      async () => 0,
+      () => true,
+      { times: 2, first: 5, longest: 5000 },
+      new AbortController().signal,
+    );
     expect(performance.now() - began).toBeLessThan(1000);
   });
 });

@@ -18,8 +18,17 @@ test("any other name behaves as shelter", () => {
 });
 
 test("shelter hands a script's command line to the script", () => {
-  expect(addressed("shelter", ["03_install_models", "--plan"])).toEqual({ name: "03_install_models", argv: ["--plan"] });
-  expect(addressed("08_shelter_cli", ["shelter", "08_shelter_cli", "00_check_structure"])).toEqual({ name: "00_check_structure", argv: [] });
+  expect(addressed("shelter", ["03_install_models", "--plan"])).toEqual({
+    name: "03_install_models",
+    argv: ["--plan"],
+  });
+  expect(addressed("08_shelter_cli", ["shelter", "08_shelter_cli", "00_check_structure"])).toEqual({
+    name: "00_check_structure",
+    argv: [],
+  });
   expect(addressed("08_shelter_cli", ["status"])).toEqual({ name: "shelter", argv: ["status"] });
-  expect(addressed("03_install_models", ["04_llm_benchmark"])).toEqual({ name: "03_install_models", argv: ["04_llm_benchmark"] });
+  expect(addressed("03_install_models", ["04_llm_benchmark"])).toEqual({
+    name: "03_install_models",
+    argv: ["04_llm_benchmark"],
+  });
 });

@@ -1,0 +1,168 @@
+/** `shelter ask`: one question, answered as it comes, by the served profile. What it starts it also stops. */
+import { onSignals } from "../cli/signals.ts";
+import { layout } from "../cli.ts";
+import { asFailure, EXIT, Interrupted, UsageError } from "../errors.ts";
+import { complete, type Completion } from "../llm/complete.ts";
+import { withGovernor } from "../llm/governor.ts";
+import { startServer } from "../llm/server.ts";
+import { createAct } from "../machine/act.ts";
+import { printable, printableLines } from "../report/text.ts";
+import { createVoice } from "../report/voice.ts";
+import type { CallContext, Failure, Outcome } from "../unit.ts";
+import { asJson, countOf, textOf, type Command } from "./desk.ts";
+import { askedOf, engineFor, runningEngine } from "./engine_of.ts";
+
+/** What to ask. */
+export interface Question {
+  readonly question: string;
+  readonly model?: string | undefined;
+  readonly maxTokens?: number;
+}
+
+/** An answer, and who gave it how fast. */
+export interface Answer {
+  readonly question: string;
+  readonly text: string;
+  readonly model: string;
+  readonly build: string;
+  /** False where `serve` was running and answered. */
+  readonly started: boolean;
+  readonly tokens: number;
+  /** As the engine measured it. */
+  readonly tokens_per_second: number;
+  readonly prompt_tokens: number;
+  readonly first_token_ms: number;
+  readonly took_ms: number;
+  /** "stop" for a whole answer, "length" for one that was cut at the limit. */
+  readonly finish: string;
+}
+
+const MAX_TOKENS = 512;
+
+export const ask: Command = async ({ machine, place, probe, want }) => {
+  const say = await createVoice({
+    json: want["json"] === true,
+    verbose: want["verbose"] === true,
+    env: process.env,
+  });
+  const signal = onSignals(() => undefined);
+  const question = textOf(want, "question") ?? (await fromInput());
+  const context = { probe, act: createAct(machine, probe), say, signal };
+  const asked = await answerOf(
+    () =>
+      askModel(context, {
+        question,
+        model: textOf(want, "model"),
+        maxTokens: countOf(want, "max-tokens", MAX_TOKENS),
+      }),
+    signal,
+  );
+  if ("error" in asked) {
+    const { errorLines } = await import("../report/human.ts");
+    return {
+      exit: EXIT[asked.outcome],
+      json: asJson({ schema: 1, host: place.host, outcome: asked.outcome, error: asked.error }),
+      lines: errorLines(asked.error, layout(false)),
+    };
+  }
+  return {
+    exit: 0,
+    json: asJson({ schema: 1, host: place.host, outcome: "changed", ...asked.answer }),
+    lines: [],
+  };
+};
+
+/** An answer, or how it failed. */
+export async function answerOf(
+  work: () => Promise<Answer>,
+  signal: AbortSignal,
+): Promise<{ readonly answer: Answer } | { readonly outcome: Outcome; readonly error: Failure }> {
+  try {
+    return { answer: await work() };
+  } catch (error) {
+    const reason: unknown = signal.aborted ? signal.reason : error;
+    return {
+      outcome: reason instanceof Interrupted ? "interrupted" : "blocked",
+      error: asFailure(reason),
+    };
+  }
+}
+
+/** Asks, streaming the answer to `context.say`. */
+export async function askModel(
+  context: CallContext,
+  { question, model, maxTokens = MAX_TOKENS }: Question,
+): Promise<Answer> {
+  const { say, signal } = context;
+  const request = { messages: [{ role: "user", content: question }], maxTokens, signal } as const;
+  const onToken = (text: string) => say.stream(text);
+  const running = runningEngine(context);
+  if (running && (model === undefined || model === running.model)) {
+    const done = await complete(askedOf(context, running), request, onToken);
+    return ended(
+      context,
+      question,
+      { model: running.model, build: running.build, started: false },
+      done,
+    );
+  }
+  const engine = await engineFor(context.probe, model);
+  return withGovernor(context, async () => {
+    say.line(`Starting ${engine.model.name} on ${engine.build.id}`);
+    const server = await startServer(context, engine);
+    try {
+      const done = await complete(server, request, onToken);
+      return ended(
+        context,
+        question,
+        { model: engine.model.name, build: engine.build.id, started: true },
+        done,
+      );
+    } finally {
+      await server.stop();
+    }
+  });
+}
+
+function ended(
+  { say }: CallContext,
+  question: string,
+  who: Pick<Answer, "model" | "build" | "started">,
+  done: Completion,
+): Answer {
+  if (!done.text.endsWith("\n")) say.stream("\n");
+  const cut = done.finish === "length" ? "; cut at the limit, --max-tokens raises it" : "";
+  say.line(
+    `${printable(who.model)}: ${done.generatedTokens} tokens, ${done.generatedPerSecond.toFixed(1)} tokens/s, the first after ${Math.round(done.firstTokenMs)} ms${cut}`,
+  );
+  return {
+    question,
+    text: printableLines(done.text),
+    ...who,
+    tokens: done.generatedTokens,
+    tokens_per_second: done.generatedPerSecond,
+    prompt_tokens: done.promptTokens + done.cachedTokens,
+    first_token_ms: Math.round(done.firstTokenMs),
+    took_ms: Math.round(done.tookMs),
+    finish: done.finish,
+  };
+}
+
+/** Largest question that is taken from standard input, in characters. */
+const INPUT_LIMIT = 1024 * 1024;
+
+async function fromInput(): Promise<string> {
+  const missing = (why: string) =>
+    new UsageError("usage", "ask", why, ["./bin/shelter", "ask", "What is a mountain shelter?"]);
+  if (process.stdin.isTTY) throw missing("there is no question");
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of process.stdin) {
+    text +=
+      typeof chunk === "string" ? chunk : decoder.decode(chunk as Uint8Array, { stream: true });
+    if (text.length > INPUT_LIMIT)
+      throw missing(`the question is longer than ${INPUT_LIMIT} characters`);
+  }
+  if (text.trim() === "") throw missing("there is no question");
+  return text.trim();
+}

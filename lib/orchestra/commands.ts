@@ -1,0 +1,140 @@
+/** The subcommands of `shelter`, as data: for reading a command line, for the help and for completions. */
+import { ROSTER } from "../roster.ts";
+import type { Flag } from "../unit.ts";
+import type { Word } from "./completions.ts";
+
+/** One subcommand. */
+export interface CommandRow {
+  readonly name: string;
+  readonly summary: string;
+  /** Its own flags and words, beside the shared ones. */
+  readonly flags: Readonly<Record<string, Flag>>;
+  /** Words that can stand after it, for completions. */
+  readonly words?: readonly Word[];
+}
+
+const SCRIPTS: readonly Word[] = ROSTER.filter((row) => row.built).map(({ id, summary }) => ({
+  name: id,
+  summary,
+}));
+const script: Flag = {
+  type: "positional",
+  description: "One script, e.g. 03_build_llama_cpp",
+  required: false,
+};
+const model: Flag = {
+  type: "string",
+  description: "The installed model to use",
+  valueHint: "NAME",
+};
+
+/** What every subcommand takes. */
+export const SHELTER_FLAGS: Readonly<Record<string, Flag>> = {
+  json: { type: "boolean", description: "One JSON document on stdout; progress goes to stderr" },
+  yes: { type: "boolean", description: "Do what reaches beyond the home without asking" },
+  host: { type: "string", description: "The host to show", valueHint: "NAME" },
+  home: { type: "string", description: "The home to work in", valueHint: "DIR" },
+  verbose: { type: "boolean", description: "Show every finding and detail" },
+};
+
+export const COMMANDS: readonly CommandRow[] = [
+  {
+    name: "up",
+    summary: "From a bare machine to a model's answer: runs what is needed, in order",
+    flags: {
+      question: {
+        type: "string",
+        description: "What to ask the model at the end",
+        valueHint: "TEXT",
+      },
+      again: {
+        type: "boolean",
+        description: "Also run a script that was halted because it kept failing",
+      },
+    },
+  },
+  { name: "status", summary: "All 21 scripts at a glance", flags: {} },
+  {
+    name: "plan",
+    summary: "What up would do; changes nothing (exit 10 when something is pending)",
+    flags: {},
+  },
+  { name: "verify", summary: "Prove that all of up still holds; changes nothing", flags: {} },
+  { name: "next", summary: "The one command to run next", flags: {} },
+  {
+    name: "undo",
+    summary: "Take back the last applied run",
+    flags: {
+      script,
+      all: {
+        type: "boolean",
+        description:
+          "Take back every run: the host as it was found, but for the record of what was done",
+      },
+      forget: { type: "boolean", description: "With --all: remove that record too" },
+    },
+    words: SCRIPTS,
+  },
+  {
+    name: "history",
+    summary: "What ran, how often it failed or slowed down, and what that suggests",
+    flags: { script },
+    words: SCRIPTS,
+  },
+  {
+    name: "logs",
+    summary: "The detail of the last run",
+    flags: {
+      script,
+      lines: { type: "string", description: "Show at most this many lines (200)", valueHint: "N" },
+    },
+    words: SCRIPTS,
+  },
+  {
+    name: "ask",
+    summary: "Ask the model, with the served profile",
+    flags: {
+      question: {
+        type: "positional",
+        description: "The question; read from standard input when left out",
+        required: false,
+      },
+      model,
+      "max-tokens": {
+        type: "string",
+        description: "Longest answer, in tokens (512)",
+        valueHint: "N",
+      },
+    },
+  },
+  {
+    name: "serve",
+    summary: "Serve the model on loopback, OpenAI-compatible, until Ctrl-C",
+    flags: {
+      model,
+      port: { type: "string", description: "The port (a free one)", valueHint: "N" },
+    },
+  },
+  {
+    name: "update",
+    summary:
+      "After a git pull: build the programs anew, bring older files to their form, keep the last release",
+    flags: {},
+  },
+  {
+    name: "migrate",
+    summary: "Bring status files and history of older releases to this release's form",
+    flags: {},
+  },
+  {
+    name: "completions",
+    summary: "Completion script of a shell",
+    flags: { shell: { type: "positional", description: "bash, zsh or fish", required: true } },
+    words: ["bash", "zsh", "fish"].map((name) => ({ name, summary: `for ${name}` })),
+  },
+];
+
+/** The row of a subcommand. */
+export function commandRow(name: string): CommandRow | undefined {
+  return COMMANDS.find((row) => row.name === name);
+}

@@ -1,0 +1,150 @@
+/** The command line of `shelter`: finds the subcommand, runs it, prints what it says. */
+import { readArgs } from "../cli/flags.ts";
+import { findPlace } from "../cli/place.ts";
+import { main, sayError } from "../cli.ts";
+import { UsageError } from "../errors.ts";
+import { thisMachine } from "../machine/machine.ts";
+import { versionText } from "../release.ts";
+import type { Args } from "../unit.ts";
+import { COMMANDS, commandRow, SHELTER_FLAGS } from "./commands.ts";
+import { deskOf, othersOf, textOf, type Command, type Units } from "./desk.ts";
+import { isScriptId, SHELTER, SHELTER_ID } from "./names.ts";
+
+/** Each subcommand's code, loaded when it is called for. */
+const CODE: Readonly<Record<string, () => Promise<Command>>> = {
+  up: async () => (await import("./up.ts")).up,
+  status: async () => (await import("./status.ts")).status,
+  plan: async () => (await import("./look.ts")).plan,
+  verify: async () => (await import("./look.ts")).verify,
+  next: async () => (await import("./status.ts")).next,
+  undo: async () => (await import("./undo.ts")).undo,
+  history: async () => (await import("./history.ts")).history,
+  logs: async () => (await import("./history.ts")).logs,
+  ask: async () => (await import("./ask.ts")).ask,
+  serve: async () => (await import("./serve.ts")).serve,
+  update: async () => (await import("./update.ts")).update,
+  migrate: async () => (await import("./update.ts")).migrate,
+  completions: async () => (await import("./words.ts")).completions,
+};
+
+/** Answers one command line; ends with `process.exitCode` set. */
+export async function dispatch(argv: readonly string[], units: Units): Promise<void> {
+  const json = argv.includes("--json");
+  try {
+    const { word, rest } = split(argv);
+    if (isScriptId(word) && word !== SHELTER_ID) return await oneScript(word, rest, units);
+    if (rest.includes("--version")) return say(versionText(SHELTER, json));
+    if (rest.includes("--help") || rest.includes("-h")) return say(await help(word));
+    await throughCitty(word, rest, units);
+  } catch (error) {
+    process.exitCode = sayError(error, json, SHELTER_ID);
+  }
+}
+
+/** The subcommand and what else was said, wherever among the flags it stood. `shelter --plan` is `shelter plan`, and alone it is `shelter status`. */
+function split(argv: readonly string[]): {
+  readonly word: string;
+  readonly rest: readonly string[];
+} {
+  for (const [at, word] of argv.entries()) {
+    if (word.startsWith("-")) continue;
+    const flag = argv[at - 1]?.replace(/^--/, "") ?? "";
+    if (argv[at - 1]?.startsWith("--") && SHELTER_FLAGS[flag]?.type === "string") continue;
+    if (word === SHELTER_ID || word === SHELTER) return split(argv.toSpliced(at, 1));
+    return { word, rest: argv.toSpliced(at, 1) };
+  }
+  const mode = ["plan", "verify", "undo"].find((one) => argv.includes(`--${one}`));
+  if (mode === undefined) return { word: "status", rest: argv };
+  return { word: mode, rest: argv.filter((one) => one !== `--${mode}`) };
+}
+
+async function oneScript(word: string, rest: readonly string[], units: Units): Promise<void> {
+  if (!isScriptId(word)) return;
+  const load = units[word];
+  if (load) return main((await load()).unit, rest, othersOf(units));
+  const { sayAbsent } = await import("./absent.ts");
+  return sayAbsent(word, rest);
+}
+
+async function help(word: string): Promise<string> {
+  const { commandHelp, shelterHelp } = await import("./words.ts");
+  const row = commandRow(word);
+  return row && word !== "status" ? commandHelp(row) : shelterHelp();
+}
+
+/** citty's runCommand, not runMain, which turns every error into exit code 1. */
+async function throughCitty(word: string, rest: readonly string[], units: Units): Promise<void> {
+  const { defineCommand, runCommand } = await import("citty");
+  if (!commandRow(word)) {
+    throw new UsageError("usage", `${SHELTER} ${word}`, `there is no such command${meant(word)}`, [
+      "./bin/shelter",
+      "--help",
+    ]);
+  }
+  const subCommands = Object.fromEntries(
+    COMMANDS.map((row) => [
+      row.name,
+      defineCommand({
+        meta: { name: row.name, description: row.summary },
+        run: async ({ rawArgs }) => {
+          const words = row.name === "ask" ? oneQuestion(rawArgs) : rawArgs;
+          const want = await readArgs(
+            `${SHELTER} ${row.name}`,
+            { ...row.flags, ...SHELTER_FLAGS },
+            words,
+          );
+          await carryOut(row.name, want, units);
+        },
+      }),
+    ]),
+  );
+  await runCommand(defineCommand({ subCommands }), { rawArgs: [word, ...rest] });
+}
+
+async function carryOut(name: string, want: Args, units: Units): Promise<void> {
+  const machine = thisMachine();
+  const place = await findPlace(machine, textOf(want, "home"));
+  const command = await CODE[name]?.();
+  if (!command)
+    throw new UsageError("usage", `${SHELTER} ${name}`, "there is no such command", [
+      "./bin/shelter",
+      "--help",
+    ]);
+  const spoken = await command(deskOf(machine, place, want, units));
+  process.exitCode = spoken.exit;
+  if (want["json"] === true) {
+    if (spoken.json !== null) say(JSON.stringify(spoken.json, null, 2));
+  } else if (spoken.lines.length > 0) say(spoken.lines.join("\n"));
+}
+
+/** A question need not be quoted: its words are joined. */
+function oneQuestion(argv: readonly string[]): readonly string[] {
+  const words: string[] = [];
+  const flags: string[] = [];
+  for (let at = 0; at < argv.length; at++) {
+    const one = argv[at] ?? "";
+    if (one === "--") {
+      words.push(...argv.slice(at + 1));
+      break;
+    }
+    if (!one.startsWith("--")) words.push(one);
+    else {
+      flags.push(one);
+      const row = { ...commandRow("ask")?.flags, ...SHELTER_FLAGS }[one.slice(2)];
+      if (row?.type === "string" && argv[at + 1] !== undefined) flags.push(argv[++at] ?? "");
+    }
+  }
+  return words.length === 0 ? flags : [...flags, "--", words.join(" ")];
+}
+
+/** The command that a mistyped one is nearest to: one that starts the same. */
+function meant(word: string): string {
+  const near = COMMANDS.find(
+    ({ name }) => name.startsWith(word.slice(0, 2)) || word.startsWith(name),
+  );
+  return near && word.length > 1 ? `; did you mean ${near.name}?` : "";
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

@@ -1,0 +1,23 @@
+/** Debian packages that `up` misses: where we are not root but somebody sits at a terminal with sudo, it asks and lets sudo do it. */
+import { createAct } from "../machine/act.ts";
+import { commandLine } from "../report/text.ts";
+import type { RunReport } from "../unit.ts";
+import type { Conductor } from "./conduct.ts";
+import type { Desk } from "./desk.ts";
+import { askYesNo, canAsk } from "./prompt.ts";
+import { ownCommand } from "./self.ts";
+
+/** Runs 01_validate_prereqs as root, if the person agrees. @returns whether it went well. */
+export async function installAsRoot(
+  { machine, place, probe, want }: Desk,
+  report: RunReport,
+  { say, signal }: Pick<Conductor, "say" | "signal">,
+): Promise<boolean> {
+  const sudo = probe.which("sudo");
+  if (probe.me.root || sudo === undefined || !canAsk(want) || signal.aborted) return false;
+  const command = [sudo, ...ownCommand(report.script, ["--yes", "--home", place.home])];
+  say.line(`Missing: ${report.error?.why ?? report.error?.what ?? "Debian packages"}`);
+  if (!(await askYesNo(`Install it now? This runs: ${commandLine(command)}`))) return false;
+  const ran = await createAct(machine, probe).run(command, { terminal: true, signal });
+  return ran.code === 0;
+}

@@ -1,0 +1,163 @@
+/** `shelter status` and `shelter next`: where everything stands, read from status files and journal alone. */
+import { layout } from "../cli.ts";
+import { EXIT, ShelterError } from "../errors.ts";
+import { DEFAULT_CONFIG, lookAtConfig } from "../hosts/config.ts";
+import { openRuns, pastRuns, readJournal } from "../keep/journal.ts";
+import { isGone, lockHolder } from "../keep/lock.ts";
+import { readStatus } from "../keep/status.ts";
+import { RELEASE } from "../release.ts";
+import { unaskedLines } from "../report/human.ts";
+import type { Colour } from "../report/palette.ts";
+import { commandLine, duration, printable, width } from "../report/text.ts";
+import { boardOf, nextOf, type BoardRow, type Standing } from "./board.ts";
+import { asJson, textOf, type Command, type Desk } from "./desk.ts";
+import { suggestionsOf } from "./trends.ts";
+
+const MARKS: Readonly<Record<Standing, readonly [mark: string, colour: Colour, word: string]>> = {
+  done: ["✓", "sage", "done"],
+  open: ["○", "steel", "open"],
+  failed: ["✗", "rust", "failed"],
+  stale: ["~", "copper", "stale"],
+  absent: ["·", "slate", "not part of this build"],
+};
+
+/** The board of a host. */
+export function boardFrom({ probe }: Pick<Desk, "probe">, host: string): readonly BoardRow[] {
+  return boardOf((flag) => readStatus(probe, flag, host), readJournal(probe, host), probe.now());
+}
+
+/** `shelter status` */
+export const status: Command = async (desk) => {
+  const { probe, place, want } = desk;
+  const host = textOf(want, "host") ?? place.host;
+  if (host !== place.host && !probe.stat(`${place.home}/status/${host}`)) {
+    throw new ShelterError(
+      "unknown-host",
+      `the status of ${host}`,
+      `nothing is known of it here; this is ${place.host}`,
+      ["./bin/shelter", "status"],
+    );
+  }
+  const board = boardFrom(desk, host);
+  const running = host === place.host ? runningNow(desk, board) : [];
+  const killed = openRuns(readJournal(probe, host)).filter(
+    (one) => !running.some((now) => now.script === one.script),
+  );
+  const unasked = suggestionsOf(pastRuns(probe), probe.now());
+  const kept = await retention(desk);
+  const next = nextOf(board);
+  return {
+    exit: 0,
+    json: asJson({
+      schema: 1,
+      host,
+      home: place.home,
+      release: RELEASE,
+      outcome: "converged",
+      scripts: board,
+      running,
+      cut_off: killed.map(({ run, script }) => ({ run, script })),
+      retention: kept,
+      next: next?.fix ?? null,
+      unasked,
+    }),
+    lines: [
+      ...boardLines(board, probe.now()),
+      "",
+      ...running.map((one) =>
+        paint("steel", `  running now: ${one.script}, process ${one.pid}, since ${one.since}`),
+      ),
+      ...killed.map((one) =>
+        paint(
+          "copper",
+          `  cut off: ${one.script} (${one.run}); its next run takes that back first`,
+        ),
+      ),
+      paint(
+        "taupe",
+        `  ${printable(host)} at ${printable(place.home)}; kept: ${kept.builds} builds, ${kept.releases} releases, ${kept.snapshots} snapshots`,
+      ),
+      next
+        ? `${paint("sage", "  Next:")} ${paint("gold", commandLine(next.fix ?? []))}`
+        : paint("sage", "  Nothing to do next"),
+      "",
+      ...unaskedLines(unasked, layout(want["verbose"] === true)),
+    ],
+  };
+};
+
+/** `shelter next` */
+export const next: Command = async (desk) => {
+  const row = nextOf(boardFrom(desk, desk.place.host));
+  return {
+    exit: row ? EXIT.planned : 0,
+    json: asJson({
+      schema: 1,
+      host: desk.place.host,
+      outcome: row ? "planned" : "converged",
+      next: row ?? null,
+    }),
+    lines: row
+      ? [
+          `${row.script} is ${row.standing}${row.why === undefined ? "" : `: ${printable(row.why)}`}`,
+          `  ${paint("gold", commandLine(row.fix ?? []))}`,
+        ]
+      : ["Nothing to do: every script of this build stands"],
+  };
+};
+
+/** The table of scripts. */
+export function boardLines(board: readonly BoardRow[], now: number): readonly string[] {
+  const names = Math.max(...board.map((row) => row.script.length));
+  // a pipe has no width: nothing is cut there
+  const room = process.stdout.isTTY ? layout(false).columns : Number.POSITIVE_INFINITY;
+  return board.map((row) => {
+    const [mark, colour, word] = MARKS[row.standing];
+    const when = row.at === undefined ? "" : `, ${age(now - Date.parse(row.at))}`;
+    const why = row.why === undefined ? "" : `: ${printable(row.why)}`;
+    const told = row.standing === "open" ? `${word}${why}: ${row.summary}` : `${word}${when}${why}`;
+    const line = `  ${paint(colour, mark)} ${paint(row.standing === "absent" ? "slate" : "steel", row.script.padEnd(names))}  `;
+    return line + paint(colour, cut(told, room - names - 6));
+  });
+}
+
+/** How long ago, in words; a clock that went back makes it "in the future". */
+function age(ms: number): string {
+  if (ms < -60_000) return "in the future";
+  return ms < 60_000 ? "just now" : `${duration(ms)} ago`;
+}
+
+/** At most so many cells. */
+function cut(text: string, cells: number): string {
+  if (width(text) <= cells) return text;
+  let kept = "";
+  for (const character of text) {
+    if (width(kept + character) > cells - 1) break;
+    kept += character;
+  }
+  return `${kept}…`;
+}
+
+function paint(colour: Colour, text: string): string {
+  return layout(false).paint(colour, text);
+}
+
+function runningNow({ probe, machine }: Desk, board: readonly BoardRow[]) {
+  const real = { real: (path: string) => machine.root + path };
+  return board.flatMap(({ script }) => {
+    try {
+      const holder = lockHolder(probe, real, script);
+      return holder && !isGone(probe, holder)
+        ? [{ script, pid: holder.pid, since: holder.since }]
+        : [];
+    } catch {
+      return []; // a damaged lock: 00_check_structure names it
+    }
+  });
+}
+
+/** What a broken shared.cfg says is told by 00_check_structure. */
+async function retention({ probe }: Desk) {
+  const reading = await lookAtConfig(probe);
+  return (reading.state === "ok" ? reading.config : DEFAULT_CONFIG).retention;
+}

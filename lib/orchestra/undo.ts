@@ -1,0 +1,154 @@
+/** `shelter undo`: takes back the last applied run, of one script or of all; `--all` takes back everything. */
+import { onSignals } from "../cli/signals.ts";
+import { layout, printReport, runHere } from "../cli.ts";
+import { EXIT, UsageError } from "../errors.ts";
+import { inHome } from "../keep/home.ts";
+import { readJournal, standingRuns } from "../keep/journal.ts";
+import { createAct } from "../machine/act.ts";
+import { printable } from "../report/text.ts";
+import type { Outcome, RunReport, ScriptId } from "../unit.ts";
+import {
+  asJson,
+  loadUnit,
+  othersOf,
+  textOf,
+  type Command,
+  type Desk,
+  type Spoken,
+} from "./desk.ts";
+import { isScriptId } from "./names.ts";
+import { runLine, warningLines } from "./summary.ts";
+
+export const undo: Command = async (desk) => {
+  const { want } = desk;
+  const script = textOf(want, "script");
+  if (script !== undefined && !isScriptId(script)) {
+    throw new UsageError("usage", `undo ${script}`, "there is no such script", [
+      "./bin/shelter",
+      "status",
+    ]);
+  }
+  if (want["all"] !== true && want["forget"] === true) {
+    throw new UsageError("usage", "undo --forget", "it goes with --all", [
+      "./bin/shelter",
+      "undo",
+      "--all",
+      "--forget",
+    ]);
+  }
+  if (want["all"] === true) return undoAll(desk, script);
+  const last = standingRuns(readJournal(desk.probe), script).find(
+    (run) => run.script in desk.units,
+  );
+  if (!last) {
+    const json = { schema: 1, host: desk.place.host, outcome: "converged", runs: [] };
+    return { exit: 0, json, lines: ["There is no applied run to take back"] };
+  }
+  const report = await takeBack(
+    desk,
+    last.script,
+    onSignals(() => undefined),
+  );
+  if (want["json"] !== true) printReport(report, want);
+  return {
+    exit: EXIT[report.outcome],
+    json: asJson({ schema: 1, host: desk.place.host, outcome: report.outcome, runs: [report] }),
+    lines: [],
+  };
+};
+
+function takeBack(desk: Desk, script: ScriptId, signal: AbortSignal): Promise<RunReport> {
+  return loadUnit(desk.units, script).then((unit) =>
+    runHere(
+      unit,
+      desk.machine,
+      desk.place,
+      { ...desk.want, undo: true },
+      othersOf(desk.units),
+      signal,
+    ),
+  );
+}
+
+/** Newest first. A script whose last run can't be taken back is left as it is, with all its earlier runs; the others go on. */
+async function undoAll(desk: Desk, only: ScriptId | undefined): Promise<Spoken> {
+  const { probe, place, want } = desk;
+  const signal = onSignals(() => undefined);
+  const stuck = new Set<ScriptId>();
+  const runs: RunReport[] = [];
+  for (;;) {
+    if (signal.aborted) break;
+    const last = standingRuns(readJournal(probe), only).find(
+      (run) => !stuck.has(run.script) && run.script in desk.units,
+    );
+    if (!last) break;
+    const report = await takeBack(desk, last.script, signal);
+    runs.push(report);
+    if (report.outcome !== "changed") stuck.add(last.script);
+  }
+  const failed = runs.find((run) => EXIT[run.outcome] !== 0);
+  const outcome: Outcome = signal.aborted
+    ? "interrupted"
+    : (failed?.outcome ?? (runs.length > 0 ? "changed" : "converged"));
+  const cleared =
+    EXIT[outcome] === 0 && only === undefined ? clearAway(desk, want["forget"] === true) : [];
+  const { paint } = layout(false);
+  const record =
+    want["forget"] === true || only !== undefined
+      ? []
+      : [
+          paint(
+            "taupe",
+            `  The record of what was done stays in ${printable(inHome.journal(place.home, place.host))} and history_main.log; --forget removes it too`,
+          ),
+        ];
+  return {
+    exit: EXIT[outcome],
+    json: asJson({ schema: 1, host: place.host, outcome, runs, removed: cleared }),
+    lines: [
+      ...runs.map(runLine),
+      ...warningLines(runs, want["verbose"] === true),
+      ...cleared.map((path) => paint("steel", `  removed ${printable(path)}`)),
+      ...(EXIT[outcome] === 0 ? record : []),
+      runs.length === 0
+        ? "There was no applied run to take back"
+        : paint(
+            EXIT[outcome] === 0 ? "accent_gold" : "rust",
+            EXIT[outcome] === 0 ? "All runs are taken back" : "Not all runs could be taken back",
+          ),
+    ],
+  };
+}
+
+/** What the engine room keeps for itself and no run's undo names. The programs' own releases (bin/, runtime/bin) were there before the first run. */
+function clearAway({ machine, place, probe }: Desk, forget: boolean): readonly string[] {
+  const { home, host } = place;
+  const act = createAct(machine, probe);
+  const own = [
+    inHome.status(home, host),
+    inHome.snapshots(home),
+    inHome.work(home),
+    inHome.locks(home),
+    inHome.runtime(home, "governor.json"),
+    ...(forget
+      ? [inHome.journal(home, host), `${home}/logs/memory/${host}`, inHome.history(home)]
+      : []),
+  ];
+  const removed = own.filter((path) => probe.stat(path) !== undefined);
+  for (const path of removed) act.remove(path);
+  const emptied = [
+    "status",
+    "runtime/keys",
+    "runtime/quarantine",
+    "runtime/llama.cpp",
+    "runtime",
+    "models/sha256",
+    "models",
+    ...(forget ? ["logs/memory", "logs/journal", "logs"] : []),
+    "",
+  ].map((path) => (path === "" ? home : `${home}/${path}`));
+  for (const path of emptied) {
+    if (probe.stat(path)?.kind === "dir" && act.removeIfEmpty(path)) removed.push(path);
+  }
+  return removed;
+}
