@@ -1,0 +1,238 @@
+/** A hostile place to run in: odd homes, masks, locales, settings in the current folder, environments that load code. */
+import { afterEach, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { needsRoot, testUnless } from "../support/left_out.ts";
+import { smallDisk } from "../support/mounts.ts";
+import {
+  COMPILED,
+  documentOf,
+  freshHome,
+  runName,
+  WAYS,
+  type TestHome,
+} from "../support/program.ts";
+
+const homes: TestHome[] = [];
+afterEach(() => {
+  for (const one of homes.splice(0)) one.dispose();
+});
+function place(name?: string): TestHome {
+  const home = freshHome(name);
+  homes.push(home);
+  return home;
+}
+
+/** Every entry below `top`, relative, with its mode. */
+function modes(top: string): Map<string, number> {
+  const all = readdirSync(top, { recursive: true, encoding: "utf8" });
+  return new Map(all.map((path) => [path, statSync(join(top, path)).mode & 0o7777]));
+}
+
+const ODD = "дом 山の家 'a\" $(touch pwned) `b` ; %s\\n\u00a0e\u0301";
+
+for (const way of WAYS) {
+  describe(way.way, () => {
+    test("a home with spaces, quotes, shell words and unicode", async () => {
+      const at = place(ODD);
+      const first = documentOf(await runName(way, "02_scaffold_dirs", ["--json"], at));
+      expect(first.outcome).toBe("changed");
+      expect(existsSync(join(at.home, "shared.cfg"))).toBe(true);
+      for (const script of ["00_check_structure", "01_host_inventory"]) {
+        const { code, stderr } = await runName(way, script, [], at);
+        expect({ script, code, stderr }).toMatchObject({ code: 0 });
+      }
+      const { code } = await runName(way, "02_scaffold_dirs", ["--verify"], at);
+      expect(code).toBe(0);
+      expect(readdirSync(at.folder)).toEqual([ODD]);
+      expect((await runName(way, "02_scaffold_dirs", ["--undo"], at)).code).toBe(0);
+      expect(existsSync(join(at.home, "shared.cfg"))).toBe(false);
+    });
+
+    for (const mask of ["077", "027", "000"]) {
+      test(`umask ${mask}: modes are ours, not the mask's`, async () => {
+        const at = place();
+        const through = ["sh", "-c", `umask ${mask}; exec "$@"`, "sh"];
+        const done = await runName(way, "02_scaffold_dirs", ["--json"], at, { through });
+        expect(documentOf(done).outcome).toBe("changed");
+        const found = modes(at.home);
+        for (const [path, mode] of found) expect([path, mode & 0o077]).toEqual([path, 0]);
+        expect(found.get("shared.cfg")).toBe(0o600);
+        expect(found.get("runtime")).toBe(0o700);
+        expect((await runName(way, "00_check_structure", ["--verify"], at)).code).toBe(0);
+      });
+    }
+
+    test("LANG=C and odd locales change nothing in what is read or said", async () => {
+      const at = place("été");
+      await runName(way, "02_scaffold_dirs", [], at);
+      const said: unknown[] = [];
+      for (const env of [
+        {},
+        { LANG: "C", LC_ALL: "C" },
+        { LANG: "tr_TR.UTF-8" },
+        { LC_ALL: "xx_NOPE", TZ: "Asia/Kathmandu" },
+      ]) {
+        const { facts, outcome } = documentOf(
+          await runName(way, "02_scaffold_dirs", ["--plan", "--json"], at, { env }),
+        );
+        said.push({ facts, outcome });
+      }
+      expect(new Set(said.map((one) => JSON.stringify(one))).size).toBe(1);
+    });
+
+    test("no HOME, no USER, no LANG, no TERM", async () => {
+      const at = place();
+      const through = ["env", "--ignore-environment", "PATH=/usr/bin:/bin"];
+      expect((await runName(way, "02_scaffold_dirs", [], at, { through })).code).toBe(0);
+      expect((await runName(way, "00_check_structure", ["--verify"], at, { through })).code).toBe(
+        0,
+      );
+    });
+  });
+}
+
+test("a bunfig.toml and a .env in the current folder do nothing", async () => {
+  const at = place();
+  const cwd = join(at.folder, "trap");
+  const mark = join(at.folder, "pwned");
+  mkdirSync(cwd);
+  writeFileSync(
+    join(cwd, "bunfig.toml"),
+    'preload = ["./evil.ts"]\n[run]\npreload = ["./evil.ts"]\n',
+  );
+  writeFileSync(
+    join(cwd, "evil.ts"),
+    `require("node:fs").writeFileSync(${JSON.stringify(mark)}, "x");`,
+  );
+  writeFileSync(join(cwd, "package.json"), '{ "name": "trap", "type": "commonjs" }');
+  writeFileSync(join(cwd, "tsconfig.json"), "{ broken");
+  writeFileSync(
+    join(cwd, ".env"),
+    `SHELTER_HOME=${cwd}/stolen\nNODE_OPTIONS=--require ./evil.ts\n`,
+  );
+  for (const args of [["--version"], ["--plan"], []]) {
+    const { code } = await runName(COMPILED, "02_scaffold_dirs", args, at, { cwd });
+    expect([args, [0, 10].includes(code)]).toEqual([args, true]);
+  }
+  expect(existsSync(mark)).toBe(false);
+  expect(readdirSync(cwd).sort()).toEqual([
+    ".env",
+    "bunfig.toml",
+    "evil.ts",
+    "package.json",
+    "tsconfig.json",
+  ]);
+});
+
+test("what would load code into our children never reaches them", async () => {
+  const at = place();
+  await runName(COMPILED, "02_scaffold_dirs", [], at);
+  // every program that the shelter starts is found here first and tells what it was given, then is the real one
+  const spy = join(at.folder, "spy");
+  const seen = join(at.folder, "seen");
+  mkdirSync(spy);
+  for (const name of [
+    "git",
+    "cmake",
+    "g++",
+    "gcc",
+    "pip3",
+    "python3",
+    "lspci",
+    "nvidia-smi",
+    "ccache",
+    "glslc",
+    "npm",
+    "node",
+  ]) {
+    writeFileSync(
+      join(spy, name),
+      `#!/bin/sh\n{ echo "== ${name}"; tr '\\0' '\\n' < /proc/self/environ; } >> '${seen}'\nexit 1\n`,
+    );
+    chmodSync(join(spy, name), 0o755);
+  }
+  const planted = {
+    BUN_OPTIONS: "--smol",
+    NODE_OPTIONS: "--no-warnings",
+    LD_LIBRARY_PATH: "/nowhere",
+    PYTHONSTARTUP: "/nowhere.py",
+    PYTHONPATH: "/nowhere",
+    PERL5OPT: "-w",
+    GIT_SSH_COMMAND: "/nowhere",
+    GIT_CONFIG_COUNT: "0",
+    BASH_ENV: "/nowhere.sh",
+    ENV: "/nowhere.sh",
+  };
+  const env = { ...planted, PATH: `${spy}:/usr/bin:/bin` };
+  // as root the folder of spies is not on the children's PATH at all: then only what the real ones see is at stake
+  const through = process.getuid?.() === 0 ? mountOver(spy) : [];
+  await runName(COMPILED, "01_validate_prereqs", ["--plan"], at, { env, through });
+  const told = existsSync(seen) ? readFileSync(seen, "utf8") : "";
+  expect(told).toContain("== ");
+  for (const name of [...Object.keys(planted), "BUN_BE_BUN"])
+    expect(told).not.toContain(`\n${name}=`);
+  expect(told).toContain("\nLC_ALL=C.UTF-8");
+});
+
+/** Makes the spies stand where the system's own programs are, in a namespace that ends with the run. */
+function mountOver(spy: string): readonly string[] {
+  const script = `for f in "$0"/*; do n=/usr/bin/\${f##*/}; [ -e "$n" ] && mount --bind "$f" "$(readlink -f "$n")"; done; exec "$@"`;
+  return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, spy];
+}
+
+testUnless(needsRoot)("a read-only file system: said, nothing half done", async () => {
+  const at = place();
+  const disk = await smallDisk(at.home, "size=4m");
+  try {
+    const { through } = disk;
+    await disk.inside("mount", "-o", "remount,ro", at.home);
+    const fresh = documentOf(
+      await runName(COMPILED, "02_scaffold_dirs", ["--json"], at, { through }),
+    );
+    expect(fresh.outcome).toBe("blocked");
+    expect(
+      `${fresh.error?.what} ${fresh.error?.why} ${fresh.findings.map((one) => one.what).join()}`,
+    ).toMatch(/read-only/i);
+    expect(readdirSync(disk.outside(at.home))).toEqual([]);
+
+    await disk.inside("mount", "-o", "remount,rw", at.home);
+    expect((await runName(COMPILED, "02_scaffold_dirs", [], at, { through })).code).toBe(0);
+    await disk.inside("mount", "-o", "remount,ro", at.home);
+    // looking needs no writing
+    expect((await runName(COMPILED, "02_scaffold_dirs", ["--verify"], at, { through })).code).toBe(
+      0,
+    );
+    expect((await runName(COMPILED, "02_scaffold_dirs", ["--plan"], at, { through })).code).toBe(0);
+    const undo = await runName(COMPILED, "02_scaffold_dirs", ["--undo", "--json"], at, { through });
+    expect([undo.code, documentOf(undo).outcome]).toEqual([11, "blocked"]);
+    expect(existsSync(disk.outside(join(at.home, "shared.cfg")))).toBe(true);
+  } finally {
+    await disk.end();
+  }
+});
+
+test("a home that may not be written: said, nothing half done", async () => {
+  const at = place();
+  // root without its powers is somebody whom modes hold back
+  const isRoot = process.getuid?.() === 0;
+  const through = isRoot ? ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] : [];
+  chmodSync(at.folder, 0o500);
+  try {
+    const ended = await runName(COMPILED, "02_scaffold_dirs", ["--json"], at, { through });
+    const { outcome, error } = documentOf(ended);
+    expect([ended.code, outcome]).toEqual([11, "blocked"]);
+    expect(`${error?.what} ${error?.why}`).toMatch(/permission|may not|denied/i);
+    expect(readdirSync(at.folder)).toEqual([]);
+  } finally {
+    chmodSync(at.folder, 0o700);
+  }
+});
