@@ -216,6 +216,8 @@ async function finish(
 async function undo(run: Run): Promise<RunReport> {
   const undone = await undoLastRun(run.unit, run.context, run.id);
   run.shown.push(...undone.shown);
-  if (undone.undoes !== undefined) await run.end(undone.outcome, undone.shown.length, undone);
-  return run.report(undone.outcome, undone);
+  if (undone.undoes === undefined) return run.report(undone.outcome, undone);
+  await run.see(); // the report and the record tell of the host as it is now
+  const recorded = await run.end(undone.outcome, undone.shown.length, undone);
+  return run.report(recorded ? undone.outcome : "broken", undone);
 }

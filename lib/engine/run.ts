@@ -160,7 +160,7 @@ export class Run {
       outcome,
       at: new Date(this.startedAt).toISOString(),
       took_ms: this.took(),
-      facts: seen ? this.digest() : null,
+      facts: this.digest(),
       findings:
         log.broken === undefined ? this.findings : [...this.findings, brokenLog(log.broken)],
       steps: this.shown,
@@ -172,13 +172,14 @@ export class Run {
   }
 
   private fingerprint(): string {
-    const { unit } = this;
-    const matter = unit.fingerprint ? unit.fingerprint(this.facts) : (this.facts as Json);
-    return fingerprintOf(unit.id, matter);
+    const { unit, facts } = this;
+    const whole = facts === null || !unit.fingerprint;
+    return fingerprintOf(unit.id, whole ? (facts as Json) : unit.fingerprint(facts));
   }
 
   private digest(): Json {
-    return this.unit.digest ? this.unit.digest(this.facts) : (this.facts as Json);
+    const { unit, facts } = this;
+    return facts === null || !unit.digest ? (facts as Json) : unit.digest(facts);
   }
 
   private took(): number {

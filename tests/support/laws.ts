@@ -134,6 +134,7 @@ export function lawsOf(unit: AnyUnit, worlds: fc.Arbitrary<LawWorld>, options: L
         left: undefined,
       });
       expect(before(world)).toEqual(was);
+      expectPaired(world);
     });
 
     law("every acting run leaves a begin and an end, without gaps", async (world, want) => {
