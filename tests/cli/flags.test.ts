@@ -1,0 +1,35 @@
+/** The command line: what is taken, what is refused, and that values stay data. */
+import { expect, test } from "bun:test";
+import { readArgs, SHARED_FLAGS } from "../../lib/cli/flags.ts";
+import { UsageError } from "../../lib/errors.ts";
+import type { Flag } from "../../lib/unit.ts";
+
+const FLAGS: Readonly<Record<string, Flag>> = {
+  model: { type: "string", description: "A model", valueHint: "NAME" },
+  ...SHARED_FLAGS,
+};
+const read = (...argv: string[]) => readArgs("03_install_models", FLAGS, argv);
+
+test("flags by name, with = and with a space", async () => {
+  expect(await read("--plan", "--model", "a b;$(x)", "--home=/tmp/ä")).toMatchObject({
+    plan: true,
+    model: "a b;$(x)",
+    home: "/tmp/ä",
+  });
+});
+
+test("an unknown flag, a stray word, a missing value and two modes at once are refused with the next command", async () => {
+  for (const argv of [
+    ["--nope"],
+    ["-x"],
+    ["stray"],
+    ["--model"],
+    ["--model="],
+    ["--plan", "--undo"],
+    ["--__proto__", "x"],
+  ]) {
+    const error: unknown = await read(...argv).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(UsageError);
+    expect((error as UsageError).fix).toEqual(["03_install_models", "--help"]);
+  }
+});
