@@ -1,7 +1,14 @@
 /** `--undo`: takes back the last applied run of a script, if everything is still as that run left it. */
 import { appendEntry, readJournal, standingRuns } from "../keep/journal.ts";
 import { inHome } from "../keep/home.ts";
-import { type Manifest, readLeft, readManifest, stateOf, writeLeft } from "../keep/snapshot.ts";
+import {
+  type Manifest,
+  readLeft,
+  readManifest,
+  stateOf,
+  writeLeft,
+  isWhole,
+} from "../keep/snapshot.ts";
 import type { Act } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
 import { takeBack } from "../steps/take_back.ts";
@@ -71,11 +78,13 @@ async function changedSince(probe: Probe, manifest: Manifest): Promise<readonly 
   return changed;
 }
 
-/** Temporary settings are the machine's own again, so they are not the run's. */
+/** Temporary settings are the machine's own again, and of a file whose mode was changed the content never was the run's. */
 function namedPaths(manifest: Manifest): readonly string[] {
   return manifest.rounds.flatMap(({ steps, saved }) =>
     steps.flatMap((step, index) =>
-      step.do === "set" && step.temporary ? [] : (saved[index] ?? []).map((one) => one.path),
+      step.do === "set" && step.temporary
+        ? []
+        : (saved[index] ?? []).filter(isWhole).map((one) => one.path),
     ),
   );
 }

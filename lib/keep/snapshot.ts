@@ -16,6 +16,8 @@ export type Saved = { readonly path: string } & (
       readonly sha256: string;
     } & Owner)
   | ({ readonly was: "dir"; readonly mode: number } & Owner)
+  /** A file of which a step changes only these: its content is not the run's, and may go on changing (a log, a model). */
+  | ({ readonly was: "attributes"; readonly mode: number } & Owner)
   | { readonly was: "link"; readonly target: string }
   | { readonly was: "value"; readonly value: string }
   | { readonly was: "other" }
@@ -77,7 +79,8 @@ export async function saveRound(
   const folder = inHome.snapshots(probe.home, run);
   act.makeFolder(folder);
   const before = readManifest(probe, run)?.rounds ?? [];
-  const seen = new Set(before.flatMap((round) => round.saved.flat().map((one) => one.path)));
+  const earlier = before.flatMap((round) => round.saved.flat());
+  const seen = new Set(earlier.filter(isWhole).map((one) => one.path));
   const id = roundId(run, before.length);
   const saved: Saved[][] = [];
   for (const [index, step] of steps.entries()) {
@@ -88,8 +91,9 @@ export async function saveRound(
         seen.add(missing);
       }
       if (seen.has(path)) continue; // an earlier step or round keeps how it was found
-      seen.add(path);
-      here.push(await save(probe, act, step, path, `${id}-${index}-${here.length}`, folder));
+      const kept = await save(probe, act, step, path, `${id}-${index}-${here.length}`, folder);
+      if (isWhole(kept)) seen.add(path);
+      here.push(kept);
     }
     saved.push(here);
   }
@@ -164,6 +168,9 @@ export async function restore(probe: Probe, act: Act, run: string, saved: Saved)
       }
       restoreAttributes(probe, act, saved.path, saved);
       return;
+    case "attributes":
+      if (now?.kind === "file") restoreAttributes(probe, act, saved.path, saved);
+      return;
     case "link":
       if (now?.target !== saved.target) {
         if (now?.kind === "dir") act.remove(saved.path);
@@ -207,6 +214,11 @@ export function isOurRecord(home: string, path: string): boolean {
   return path === home || ours.some((one) => path === one || path.startsWith(`${one}/`));
 }
 
+/** False where a file's content was not kept: a later step that changes it must still keep it. */
+export function isWhole(saved: Saved): boolean {
+  return saved.was !== "attributes";
+}
+
 async function save(
   probe: Probe,
   act: Act,
@@ -226,6 +238,7 @@ async function save(
   if (now.kind === "other") {
     throw new ShelterError("not-a-file", `changing ${path}`, "it is a socket, a pipe or a device");
   }
+  if (step.do === "attr") return { path, was: "attributes", mode, uid, gid };
   const sha256 = await probe.sha256(path);
   if (MOVES.has(step.do)) act.hardLinkOrCopy(path, join(folder, blob));
   else act.copy(path, join(folder, blob));

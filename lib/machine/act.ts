@@ -24,6 +24,7 @@ import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { ShelterError } from "../errors.ts";
 import type { Owner } from "../unit.ts";
+import { setMode, setOwner } from "./attributes.ts";
 import { linkDurably, syncFolder, temporaryBeside, writeDurably } from "./durable.ts";
 import { download, type DownloadOptions } from "./download.ts";
 import type { Machine } from "./machine.ts";
@@ -57,8 +58,11 @@ export interface Act {
   /** Makes or flips one symbolic link atomically. */
   link(path: string, target: string): void;
   hardLink(existing: string, path: string): void;
+  /** Never changes what a link at `path` leads to: it throws ELOOP. */
   chmod(path: string, mode: number): void;
   chown(path: string, owner: Owner): void;
+  /** Owner and mode of an entry that stands in the home itself: a link anywhere between the home and it makes it throw ENOTDIR or ELOOP. */
+  setAttributes(path: string, to: { readonly mode?: number; readonly owner?: Owner }): void;
   /** Writes a sysfs or procfs value in place. */
   set(path: string, value: string): void;
   /** Runs a program to its end. */
@@ -193,8 +197,13 @@ export function createAct(machine: Machine, probe: Probe): Act {
     },
     link: (path, target) => linkDurably(at(path), target, { owner: ownerFor(path), durable }),
     hardLink: (existing, path) => linkSync(at(existing), at(path)),
-    chmod: (path, mode) => chmodSync(at(path), mode),
+    chmod: (path, mode) => setMode(at(path), at(path), mode),
     chown: (path, owner) => lchownSync(at(path), owner.uid, owner.gid),
+    setAttributes: (path, { mode, owner }) => {
+      // owner first: a change of owner clears some bits
+      if (owner) setOwner(at(probe.home), at(path), owner);
+      if (mode !== undefined) setMode(at(probe.home), at(path), mode);
+    },
     set: (path, value) => {
       writeFileSync(at(path), value, { flag: machine.root ? "w" : "r+" });
     },

@@ -59,8 +59,7 @@ export async function carryOut(
       return;
     }
     case "attr":
-      if (step.owner) act.chown(step.path, step.owner);
-      if (step.mode !== undefined) act.chmod(step.path, step.mode);
+      act.setAttributes(step.path, step);
       return;
     case "move":
       act.makeFolder(dirname(step.to));
