@@ -184,8 +184,8 @@ async function fail(run: Run, thrown: unknown): Promise<RunReport> {
   const clean = interrupted ? "interrupted" : "rolled-back";
   const outcome: Outcome = left.length > 0 ? "broken" : clean;
   const error = asFailure(reason);
-  const recorded = await run.end(outcome, left.length, { error, left });
-  if (left.length === 0 && recorded) act.remove(run.snapshot);
+  const unrecorded = await run.end(outcome, left.length, { error, left });
+  if (left.length === 0 && !unrecorded) act.remove(run.snapshot);
   for (const [index, step] of run.shown.entries()) run.shown[index] = { ...step, done: false };
   return run.report(outcome, { error, left });
 }
@@ -203,14 +203,24 @@ async function finish(
   const left = manifest ? await endTemporary(run.unit, run.context, manifest) : [];
   const final: Outcome = left.length > 0 ? "broken" : outcome;
   const ending = { ...(error ? { error } : {}), left };
-  if (manifest) await keepWhatIsLeft(probe, act, manifest);
+  try {
+    if (manifest) await keepWhatIsLeft(probe, act, manifest);
+  } catch (thrown) {
+    return await fail(run, thrown);
+  }
   if (!acted && !run.isNews(final)) return run.report(final, ending);
   if (!acted) {
     await appendEntry(probe, act, { kind: "begin", run: run.id, script: run.unit.id, steps: [] });
   }
-  const recorded = await run.end(final, standing, ending);
+  const unrecorded = await run.end(final, standing, ending);
+  if (unrecorded) {
+    const { what, why, fix } = unrecorded;
+    // what no record tells of must not stand: an --undo would not know it
+    if (acted) return await fail(run, new ShelterError(unrecorded.id, what, why, fix));
+    return run.report("blocked", { error: unrecorded });
+  }
   if (acted) pruneSnapshots(probe, act, run.unit.id);
-  return run.report(recorded ? final : "broken", ending);
+  return run.report(final, ending);
 }
 
 async function undo(run: Run): Promise<RunReport> {
@@ -218,6 +228,7 @@ async function undo(run: Run): Promise<RunReport> {
   run.shown.push(...undone.shown);
   if (undone.undoes === undefined) return run.report(undone.outcome, undone);
   await run.see(); // the report and the record tell of the host as it is now
-  const recorded = await run.end(undone.outcome, undone.shown.length, undone);
-  return run.report(recorded ? undone.outcome : "broken", undone);
+  const unrecorded = await run.end(undone.outcome, undone.shown.length, undone);
+  if (unrecorded) return run.report("broken", { ...undone, error: unrecorded });
+  return run.report(undone.outcome, undone);
 }

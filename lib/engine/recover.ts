@@ -56,7 +56,7 @@ async function finish(unit: AnyUnit, outer: CallContext, begin: Begin): Promise<
     if (begin.undoes === undefined) left.push(...(await endTemporary(unit, context, manifest)));
   }
   const clean = begin.undoes === undefined ? "interrupted" : "changed";
-  await recordEnd(probe, act, {
+  await recordEnd(context, {
     run: begin.run,
     script: begin.script,
     outcome: left.length > 0 ? "broken" : clean,

@@ -120,12 +120,11 @@ export class Run {
     return age < 0 || (this.unit.staleAfter !== undefined && age > this.unit.staleAfter / 2);
   }
 
-  /** Records the end in journal, history and status; tells whether that worked. Where it did not, the next run finishes this one. */
-  async end(outcome: Outcome, steps: number, ending: Ending): Promise<boolean> {
-    const { probe, act, say } = this.context;
+  /** Records the end in journal, history and status. Returns why that failed, where it did: the next run then finishes this one. */
+  async end(outcome: Outcome, steps: number, ending: Ending): Promise<Failure | undefined> {
     const { error, left, undoes } = ending;
     try {
-      await recordEnd(probe, act, {
+      await recordEnd(this.context, {
         run: this.id,
         script: this.unit.id,
         outcome,
@@ -139,11 +138,14 @@ export class Run {
         ...(error ? { because: error.id, why: `${error.what}: ${error.why}` } : {}),
         ...(left && left.length > 0 ? { left } : {}),
       });
-      return true;
+      return undefined;
     } catch (thrown) {
-      const { why } = asFailure(readable(thrown));
-      say.line(`The run's end could not be recorded: ${why}. The next run finishes it.`);
-      return false;
+      const { why, fix } = asFailure(readable(thrown));
+      this.context.say.line(
+        `The run's end could not be recorded: ${why}. The next run finishes it.`,
+      );
+      const what = `recording the end of ${this.unit.id}`;
+      return { id: "end-unrecorded", what, why, ...(fix ? { fix } : {}) };
     }
   }
 
