@@ -13,9 +13,8 @@ export async function recordEnd(
   { probe, act, say }: Pick<CallContext, "probe" | "act" | "say">,
   entry: Omit<End, "schema" | "index" | "at" | "kind">,
 ): Promise<void> {
-  const at = new Date(probe.now()).toISOString();
-  const index = await appendEntry(probe, act, { kind: "end", ...entry });
-  const end: End = { kind: "end", ...entry, schema: 1, index, at };
+  const place = await appendEntry(probe, act, { kind: "end", ...entry });
+  const end: End = { kind: "end", ...entry, schema: 1, ...place };
   for (const renew of [noteInHistory, writeStatus]) {
     try {
       renew(probe, act, end);

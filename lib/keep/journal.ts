@@ -2,7 +2,7 @@
  * The record that status and history are derived from: begin, end and digests of every acting run, one canonical JSON line each, append-only,
  * with an index without gaps. A `begin` is on disk before the first act of its run.
  */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { ShelterError } from "../errors.ts";
 import type { Act } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
@@ -79,8 +79,12 @@ export function readJournal(probe: Probe, host: HostName = probe.host): readonly
   return journalFiles(probe, host).flatMap((path) => parseEntries(probe.text(path) ?? ""));
 }
 
-/** Appends one entry and flushes it; gives it its index. */
-export async function appendEntry(probe: Probe, act: Act, entry: NewEntry): Promise<number> {
+/** Appends one entry and flushes it; returns the index and time that it was given. */
+export async function appendEntry(
+  probe: Probe,
+  act: Act,
+  entry: NewEntry,
+): Promise<Pick<Entry, "index" | "at">> {
   const lock = await takeLock(probe, act, "journal", { script: entry.script, wait: 30_000 });
   if ("busy" in lock) {
     throw new ShelterError(
@@ -94,14 +98,16 @@ export async function appendEntry(probe: Probe, act: Act, entry: NewEntry): Prom
     act.makeFolder(folder);
     const last = journalFiles(probe, probe.host).at(-1);
     const entries = last === undefined ? [] : parseEntries(probe.text(last) ?? "");
-    const index = (entries.at(-1)?.index ?? -1) + 1;
+    // a file whose only line was torn still tells by its name where it begins
+    const first = last === undefined ? 0 : Number.parseInt(basename(last), 10);
+    const index = (entries.at(-1)?.index ?? first - 1) + 1;
     const path =
       last !== undefined && entries.length < PER_FILE
         ? last
         : join(folder, `${String(index).padStart(8, "0")}.jsonl`);
-    const whole = { ...entry, schema: 1, index, at: new Date(probe.now()).toISOString() };
-    act.appendLine(path, canonical(whole as unknown as Json));
-    return index;
+    const at = new Date(probe.now()).toISOString();
+    act.appendLine(path, canonical({ ...entry, schema: 1, index, at } as unknown as Json));
+    return { index, at };
   } finally {
     await lock.release();
   }
