@@ -1,5 +1,5 @@
 /** Measuring programs: wall time and peak memory of alternating runs, in homes of the benchmark's own. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { plainEnvironment } from "../support/program.ts";
@@ -8,26 +8,39 @@ export const REPOSITORY = resolve(import.meta.dir, "../..");
 /** The compiled binaries. */
 export const BIN = process.env["SHELTER_TEST_BIN"] ?? join(REPOSITORY, "bin");
 
-/** What one run of a program cost. */
-export interface Cost {
-  /** Milliseconds from start to end. */
-  readonly ms: number;
-  /** Most memory that it, or one child that it waited for, ever held. */
-  readonly peakBytes: number;
-  readonly code: number;
-}
-
-/** Runs a program once, its output thrown away. Peak memory is the kernel's own figure (wait4, ru_maxrss). */
-export async function costOf(argv: readonly string[], folder: string): Promise<Cost> {
-  const began = Bun.nanoseconds();
+/**
+ * Most memory that a program itself ever held, in bytes, by its own high-water mark in /proc, looked at every millisecond until it ends. The
+ * kernel's ru_maxrss won't do: it starts with what its parent held, and counts compilers and engines that it waited for.
+ */
+export async function peakOf(argv: readonly string[], folder: string): Promise<number> {
   const child = Bun.spawn([...argv], {
     cwd: folder,
     env: plainEnvironment(folder),
     stdio: ["ignore", "ignore", "ignore"],
   });
-  const code = await child.exited;
-  const ms = (Bun.nanoseconds() - began) / 1e6;
-  return { ms, code, peakBytes: child.resourceUsage()?.maxRSS ?? 0 };
+  let running = true;
+  const ended = child.exited.then((code) => {
+    running = false;
+    return code;
+  });
+  let peak = 0;
+  while (running) {
+    peak = Math.max(peak, highWater(child.pid));
+    await Bun.sleep(1);
+  }
+  const code = await ended;
+  if (code === 1) throw new Error(`${argv.join(" ")} ended with 1`);
+  if (peak === 0) throw new Error(`${argv.join(" ")} ended before it could be looked at`);
+  return peak;
+}
+
+function highWater(pid: number): number {
+  try {
+    const kib = /^VmHWM:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return Number(kib ?? 0) * 1024;
+  } catch {
+    return 0; // it has ended
+  }
 }
 
 /** Wall times in milliseconds of several commands, run in turn `rounds` times, so that all see the same machine. */
