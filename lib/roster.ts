@@ -8,9 +8,11 @@ export interface RosterRow {
   readonly summary: string;
   /** False while the script is not part of this build. */
   readonly built: boolean;
-  /** Milliseconds after which its status counts as stale: the unit's own figure, here so that \`status\` need not load the unit. */
+  /** Milliseconds after which its status counts as stale: the unit's own figure, here so that `status` need not load the unit. */
   readonly staleAfter?: number;
 }
+
+const DAY = 86_400_000;
 
 export const ROSTER: readonly RosterRow[] = [
   {
@@ -18,6 +20,7 @@ export const ROSTER: readonly RosterRow[] = [
     flag: "structure_ok",
     summary: "Check and repair the home: folders, owners, modes, links, locks, space",
     built: true,
+    staleAfter: DAY,
   },
   {
     id: "01_host_inventory",
