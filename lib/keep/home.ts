@@ -15,6 +15,8 @@ export const inHome = {
   /** Content-addressed store of models. */
   store: (home: string, sha256?: string) =>
     join(home, "models", "sha256", ...(sha256 === undefined ? [] : [sha256])),
+  /** What was proven of a stored model, when, and of which file: one small document each. */
+  verified: (home: string, sha256: string) => join(home, "runtime", "verified", `${sha256}.json`),
   runtime: (home: string, ...rest: readonly string[]) => join(home, "runtime", ...rest),
   locks: (home: string) => join(home, "runtime", "locks"),
   snapshots: (home: string, run?: string) =>
@@ -29,6 +31,8 @@ export const inHome = {
   /** Measurements and tuned profiles of a host: small documents, only ever added to. */
   bench: (home: string, host: HostName, ...rest: readonly string[]) =>
     join(home, "runtime", "bench", host, ...rest),
+  /** The host's inventory: one document, the taking before it inside. */
+  inventory: (home: string, host: HostName) => join(home, "runtime", "inventory", `${host}.json`),
   /** Keys of engines that are running: one 0600 file each, gone when its engine stops. */
   keys: (home: string, ...rest: readonly string[]) => join(home, "runtime", "keys", ...rest),
 } as const;

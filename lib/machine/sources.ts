@@ -70,10 +70,21 @@ export async function fetchVerified(
   throw summary(wanted, to, from, failures);
 }
 
-/** Where a file with this hash grows until it is whole. An undo that takes a fetched file away may leave it there: the next fetch finds it. */
+/** Where a file with this hash grows until it is whole, and waits when its fetch is taken back. */
 export function partOf(home: string, sha256: string): string {
   return join(fetchFolder(home, sha256), "part");
 }
+
+/** Moves a fetched file back to where the next fetch of it begins: taking a fetch back must not cost the download. */
+export function keepForNextFetch(
+  { probe, act }: Pick<CallContext, "probe" | "act">,
+  path: string,
+  sha256: string,
+): void {
+  act.makeFolder(fetchFolder(probe.home, sha256));
+  act.replaceWith(partOf(probe.home, sha256), path);
+}
+
 function fetchFolder(home: string, sha256: string): string {
   return inHome.work(home, "fetch", sha256);
 }
