@@ -32,7 +32,7 @@ export function parseOsRelease(text: string): OsRelease {
 }
 
 /** True for Debian and what is built from it: where apt and dpkg are. */
-export function isDebianLike(os: OsRelease): boolean {
+export function isDebianLike(os: Pick<OsRelease, "id" | "like">): boolean {
   return os.id === "debian" || os.like.includes("debian");
 }
 

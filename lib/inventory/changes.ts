@@ -1,0 +1,241 @@
+/** What changed between two takings of the inventory, in plain words. */
+import { vulnerabilityState } from "../facts/kernel.ts";
+import { linkText } from "../facts/pci.ts";
+import { driverBranch } from "../facts/gpu.ts";
+import { sameDisk } from "./carry.ts";
+import type { Disk, Stable } from "./document.ts";
+import { isKnown, valueOf, type Known } from "./known.ts";
+
+/** One change. A loss is something that the machine had or could and no longer has. */
+export interface Change {
+  readonly text: string;
+  readonly loss: boolean;
+}
+
+/** All changes, the gravest kind of thing first. Facts that are unknown on either side change nothing. */
+export function changesBetween(before: Stable, now: Stable): readonly Change[] {
+  if (isSame(before, now)) return [];
+  const found = [
+    ...memoryChanges(before.memory, now.memory),
+    ...diskChanges(before.disks, now.disks),
+    ...gpuChanges(before.gpus, now.gpus),
+    ...linkChanges(before.links, now.links),
+    ...cpuChanges(before.cpu, now.cpu),
+    ...machineChanges(before, now),
+  ];
+  return found.length > 0
+    ? found
+    : [{ text: `details of ${differing(before, now)} differ`, loss: false }];
+}
+
+/** True where two takings show the same machine. */
+export function isSame(before: Stable, now: Stable): boolean {
+  return Bun.deepEquals(before, now);
+}
+
+const gain = (text: string): Change => ({ text, loss: false });
+const loss = (text: string): Change => ({ text, loss: true });
+
+function memoryChanges(before: Stable["memory"], now: Stable["memory"]): readonly Change[] {
+  const found: Change[] = [];
+  const [was, is] = [fitted(before), fitted(now)];
+  if (was !== is) {
+    const difference = gigabytes(Math.abs(was - is));
+    const both = `${gigabytes(was)} -> ${gigabytes(is)}`;
+    found.push(
+      is < was
+        ? loss(`${difference} of RAM are gone: ${both}`)
+        : gain(`${difference} of RAM are new: ${both}`),
+    );
+    const [old, slots] = [valueOf(before.slots) ?? [], valueOf(now.slots) ?? []];
+    for (const slot of old) {
+      const same = slots.find(({ locator }) => locator === slot.locator);
+      if (slot.bytes > 0 && same?.bytes === 0)
+        found.push(loss(`the slot ${slot.locator} is empty now`));
+    }
+  }
+  if (before.swap !== now.swap) {
+    const both = `swap ${gigabytes(before.swap)} -> ${gigabytes(now.swap)}`;
+    found.push(now.swap < before.swap ? loss(both) : gain(both));
+  }
+  return found;
+}
+
+/** Memory that is fitted: by slots where they are known, else what the kernel manages, to the next half GB. */
+function fitted(memory: Stable["memory"]): number {
+  const slots = valueOf(memory.slots);
+  if (slots && slots.length > 0) return slots.reduce((sum, { bytes }) => sum + bytes, 0);
+  return Math.ceil(memory.total / 2 ** 29) * 2 ** 29;
+}
+
+function diskChanges(before: readonly Disk[], now: readonly Disk[]): readonly Change[] {
+  const found: Change[] = [];
+  for (const was of before) {
+    const is = now.find((one) => sameDisk(was, one));
+    if (!is) {
+      found.push(loss(`the disk ${diskName(was)} is gone`));
+      continue;
+    }
+    const [old, smart] = [valueOf(was.smart), valueOf(is.smart)];
+    if (!old || !smart) continue;
+    if (old.passed === true && smart.passed === false) {
+      found.push(
+        loss(
+          `the disk ${diskName(is)} expects to fail: its own verdict (SMART) went from passed to failed`,
+        ),
+      );
+    }
+    for (const [key, words] of [
+      ["reallocated", "replaced sectors"],
+      ["pending", "unreadable sectors"],
+      ["mediaErrors", "media errors"],
+    ] as const) {
+      const [from, to] = [old[key], smart[key]];
+      if (from === undefined || to === undefined || from === to) continue;
+      const text = `${words} of the disk ${diskName(is)}: ${from} -> ${to}`;
+      found.push(to > from ? loss(text) : gain(text));
+    }
+  }
+  for (const is of now) {
+    if (!before.some((one) => sameDisk(one, is)))
+      found.push(gain(`the disk ${diskName(is)} is new`));
+  }
+  return found;
+}
+
+function gpuChanges(before: Stable["gpus"], now: Stable["gpus"]): readonly Change[] {
+  const found: Change[] = [];
+  for (const was of before) {
+    const is = now.find((one) => one.address === was.address && one.id === was.id);
+    if (!is) {
+      found.push(loss(`the GPU ${was.name} is gone`));
+      continue;
+    }
+    found.push(...changed(`driver of ${is.name}`, was.driver, is.driver, shortDriver));
+    if (isKnown(was.driver) && !isKnown(is.driver)) {
+      found.push(loss(`the driver of ${is.name} is gone: ${is.driver.unknown}`));
+    }
+    if (!isKnown(was.driver) && isKnown(is.driver)) {
+      found.push(gain(`${is.name} has a driver now: ${is.driver}`));
+    }
+    found.push(...changed(`kernel module of ${is.name}`, was.module, is.module));
+    found.push(...changed(`VRAM of ${is.name}`, was.vram, is.vram, gigabytes));
+  }
+  for (const is of now) {
+    if (!before.some((one) => one.address === is.address && one.id === is.id)) {
+      found.push(gain(`the GPU ${is.name} is new`));
+    }
+  }
+  return found;
+}
+
+/** "535.183.01" -> "535" where that tells them apart. */
+function shortDriver(version: string, other: string): string {
+  const [branch, further] = [driverBranch(version), driverBranch(other)];
+  return branch !== undefined && branch !== further ? String(branch) : version;
+}
+
+function linkChanges(before: Stable["links"], now: Stable["links"]): readonly Change[] {
+  return before.flatMap((was) => {
+    const is = now.find(({ address }) => address === was.address);
+    if (!is || !isKnown(was.expected) || !isKnown(is.expected)) return [];
+    const [from, to] = [linkText(was.expected), linkText(is.expected)];
+    if (from === to) return [];
+    const text = `the PCIe link of ${is.name} can reach ${to}, where it was ${from}`;
+    return [
+      is.expected.speed * is.expected.width < was.expected.speed * was.expected.width
+        ? loss(text)
+        : gain(text),
+    ];
+  });
+}
+
+function cpuChanges(before: Stable["cpu"], now: Stable["cpu"]): readonly Change[] {
+  const found: Change[] = [
+    ...changed("processor", before.model, now.model),
+    ...changed("microcode", before.microcode, now.microcode),
+    ...changed("microcode package", before.microcodePackage, now.microcodePackage),
+    ...changed("frequency driver", before.driver, now.driver),
+  ];
+  if (before.logical !== now.logical) {
+    const text = `logical processors ${before.logical} -> ${now.logical}`;
+    found.push(now.logical < before.logical ? loss(text) : gain(text));
+  }
+  const gone = before.isa.filter((flag) => !now.isa.includes(flag));
+  const fresh = now.isa.filter((flag) => !before.isa.includes(flag));
+  if (gone.length > 0) found.push(loss(`the processor no longer offers ${gone.join(", ")}`));
+  if (fresh.length > 0) found.push(gain(`the processor now offers ${fresh.join(", ")}`));
+  const [old, known] = [valueOf(before.vulnerabilities), valueOf(now.vulnerabilities)];
+  for (const [name, said] of Object.entries(known ?? {})) {
+    const [was, is] = [vulnerabilityState(old?.[name] ?? ""), vulnerabilityState(said)];
+    if (old === undefined || was === is) continue;
+    if (is === "vulnerable") found.push(loss(`the processor is now open to ${name}: ${said}`));
+    else if (was === "vulnerable") found.push(gain(`the processor is no longer open to ${name}`));
+  }
+  return found;
+}
+
+function machineChanges(before: Stable, now: Stable): readonly Change[] {
+  const found: Change[] = [
+    ...changed("machine", before.machine.product, now.machine.product),
+    ...changed("firmware", bios(before), bios(now)),
+    ...changed("runs in", before.machine.virtual, now.machine.virtual),
+    ...changed("kernel", before.os.kernel, now.os.kernel),
+    ...changed("kernel lockdown", before.os.lockdown, now.os.lockdown),
+    ...changed("security modules", joined(before.os.lsm), joined(now.os.lsm)),
+  ];
+  if (before.os.name !== now.os.name)
+    found.push(gain(`system ${before.os.name} -> ${now.os.name}`));
+  const [was, is] = [valueOf(before.firmware.secureBoot), valueOf(now.firmware.secureBoot)];
+  if (was !== undefined && is !== undefined && was !== is) {
+    const text = `Secure Boot ${was} -> ${is}`;
+    found.push(was === "on" ? loss(text) : gain(text));
+  }
+  if (isKnown(before.firmware.tpm) && !isKnown(now.firmware.tpm))
+    found.push(loss("the TPM is gone"));
+  if (!isKnown(before.firmware.tpm) && isKnown(now.firmware.tpm)) found.push(gain("a TPM is new"));
+  const [old, line] = [valueOf(before.os.cmdline) ?? [], valueOf(now.os.cmdline) ?? []];
+  const gone = old.filter((one) => !line.includes(one));
+  const fresh = line.filter((one) => !old.includes(one));
+  if (gone.length > 0)
+    found.push(gain(`no longer on the kernel's command line: ${gone.join(" ")}`));
+  if (fresh.length > 0) found.push(gain(`new on the kernel's command line: ${fresh.join(" ")}`));
+  return found;
+}
+
+function bios(stable: Stable): Known<string> {
+  const { bios: said } = stable.machine;
+  return isKnown(said) ? said.version : said;
+}
+
+function joined(list: Known<readonly string[]>): Known<string> {
+  return isKnown(list) ? list.join(",") : list;
+}
+
+/** "what a -> b" where both are known and differ. */
+function changed<T extends string | number>(
+  what: string,
+  before: Known<T>,
+  now: Known<T>,
+  say: (value: T, other: T) => string = String,
+): readonly Change[] {
+  if (!isKnown(before) || !isKnown(now) || before === now) return [];
+  return [gain(`${what} ${say(before, now)} -> ${say(now, before)}`)];
+}
+
+/** A disk as a person knows it. */
+export function diskName(disk: Disk): string {
+  const model = valueOf(disk.model);
+  return model === undefined ? disk.name : `${disk.name} (${model})`;
+}
+
+/** Bytes as GB the way memory is sold: binary, e.g. "8 GB". */
+export function gigabytes(bytes: number): string {
+  const value = bytes / 2 ** 30;
+  return `${Number.isInteger(value) ? value : value.toFixed(1)} GB`;
+}
+
+function differing(before: Stable, now: Stable): string {
+  const keys = Object.keys(now) as (keyof Stable)[];
+  return keys.filter((key) => !Bun.deepEquals(before[key], now[key])).join(", ");
+}

@@ -1,0 +1,227 @@
+/** Reads graphics processors and the PCI Express links of what matters for models: GPUs and NVMe disks. */
+import {
+  computeCapabilityOf,
+  isDisplay,
+  NVIDIA_FIELDS,
+  parseLspci,
+  parseNvidiaSmi,
+  parseNvidiaVersion,
+  type NvidiaGpu,
+} from "../facts/gpu.ts";
+import { expectedLink, isBelow, linkText, parseLink, type Link } from "../facts/pci.ts";
+import { filled, gapless, whole } from "../facts/text.ts";
+import type { Probe } from "../machine/probe.ts";
+import type { Gpu, Moving, PciLink } from "./document.ts";
+import { absent, failed, isKnown, type Known } from "./known.ts";
+
+const DEVICES = "/sys/bus/pci/devices";
+
+/** What there is to know of GPUs and links. */
+export interface PciSeen {
+  readonly gpus: readonly Gpu[];
+  readonly links: readonly PciLink[];
+  readonly moving: Pick<Moving, "gpus" | "links">;
+}
+
+interface Device {
+  readonly address: string;
+  readonly class: string;
+  readonly id: string;
+}
+
+/** Reads all display controllers and NVMe controllers on the PCI bus. */
+export async function observePci(probe: Probe): Promise<PciSeen> {
+  const devices = probe.list(DEVICES).map((address) => deviceAt(probe, address));
+  const displays = devices.filter((device) => isDisplay(device.class));
+  const linked = devices.filter(
+    ({ class: kind }) => isDisplay(kind) || kind === "0108", // 0108: NVMe controllers (PCI code and ID assignment)
+  );
+  const names = linked.length > 0 ? await lspciNames(probe) : new Map<string, string>();
+  const nvidia = displays.some(({ id }) => id.startsWith("10de:")) ? await askNvidia(probe) : [];
+  const told = (address: string) => nvidia.find((one) => one.address === address);
+  const gpus = displays.map((device) =>
+    gpuOf(probe, device, names.get(device.address), told(device.address)),
+  );
+  const links = linked.flatMap((device) =>
+    linkOf(probe, device, told(device.address)?.name ?? names.get(device.address) ?? device.id),
+  );
+  return {
+    gpus,
+    links,
+    moving: {
+      gpus: nvidia.flatMap(({ address, vramUsed, celsius, state, busy, watts }) =>
+        address === undefined
+          ? []
+          : [{ address, ...gapless({ vramUsed, celsius, state, busy, watts: watts?.current }) }],
+      ),
+      links: links.map((link) => linkNow(probe, link, told(link.address))),
+    },
+  };
+}
+
+function deviceAt(probe: Probe, address: string): Device {
+  const hex = (file: string) =>
+    /^0x([0-9a-f]+)$/.exec(probe.text(`${DEVICES}/${address}/${file}`)?.trim() ?? "")?.[1] ?? "";
+  return {
+    address,
+    class: hex("class").slice(0, 4),
+    id: `${hex("vendor")}:${hex("device")}`,
+  };
+}
+
+async function lspciNames(probe: Probe): Promise<ReadonlyMap<string, string>> {
+  if (probe.which("lspci") === undefined) return new Map();
+  const ran = await probe.run(["lspci", "-D", "-nn"]);
+  return new Map(parseLspci(ran.stdout).map(({ address, name }) => [address, name]));
+}
+
+/** What nvidia-smi tells of all cards. An old one that refuses the field `compute_cap` is asked again without it. */
+async function askNvidia(probe: Probe): Promise<readonly NvidiaGpu[]> {
+  if (probe.which("nvidia-smi") === undefined) return [];
+  for (const fields of [NVIDIA_FIELDS, NVIDIA_FIELDS.filter((one) => one !== "compute_cap")]) {
+    const query = `--query-gpu=${fields.join(",")}`;
+    const ran = await probe.run(["nvidia-smi", query, "--format=csv"], { timeout: 20_000 });
+    const found = parseNvidiaSmi(ran.stdout);
+    if (found.length > 0 || ran.timedOut) return found;
+  }
+  return [];
+}
+
+const MAKERS: Readonly<Record<string, Gpu["maker"]>> = {
+  "10de": "nvidia",
+  "8086": "intel",
+  "1002": "amd",
+  "1af4": "virtual",
+  "1234": "virtual",
+  "15ad": "virtual",
+  "1b36": "virtual",
+};
+
+function gpuOf(
+  probe: Probe,
+  { address, id }: Device,
+  listed: string | undefined,
+  told: NvidiaGpu | undefined,
+): Gpu {
+  const maker = MAKERS[id.slice(0, 4)] ?? "other";
+  const module = probe.real(`${DEVICES}/${address}/driver`)?.split("/").at(-1);
+  return {
+    address,
+    id,
+    maker,
+    name: told?.name ?? listed ?? id,
+    module: module ?? absent("no kernel module drives it"),
+    driver: maker === "nvidia" ? nvidiaDriver(probe, module, told) : kernelsOwn(),
+    vram: vramOf(probe, address, maker, told),
+    computeCapability: capabilityOf(id, maker, told),
+  };
+}
+
+function nvidiaDriver(
+  probe: Probe,
+  module: string | undefined,
+  told: NvidiaGpu | undefined,
+): Known<string> {
+  const loaded =
+    parseNvidiaVersion(probe.text("/proc/driver/nvidia/version") ?? "") ??
+    filled(probe.text("/sys/module/nvidia/version"));
+  return (
+    told?.driver ??
+    loaded ??
+    absent(
+      module === "nouveau"
+        ? "nouveau drives it, and CUDA needs NVIDIA's own driver"
+        : "NVIDIA's driver is not loaded",
+    )
+  );
+}
+
+function kernelsOwn(): Known<string> {
+  return absent("its driver is part of the kernel");
+}
+
+function vramOf(
+  probe: Probe,
+  address: string,
+  maker: Gpu["maker"],
+  told: NvidiaGpu | undefined,
+): Known<number> {
+  if (told?.vram !== undefined) return told.vram;
+  // amdgpu, since Linux 4.12 (Documentation/gpu/amdgpu)
+  const amd = whole(probe.text(`${DEVICES}/${address}/mem_info_vram_total`));
+  if (amd !== undefined) return amd;
+  if (maker === "intel") return absent("it shares the machine's memory");
+  if (maker === "nvidia") return absent("only NVIDIA's driver tells (nvidia-smi)");
+  return absent("its driver does not tell");
+}
+
+function capabilityOf(
+  id: string,
+  maker: Gpu["maker"],
+  told: NvidiaGpu | undefined,
+): Gpu["computeCapability"] {
+  if (told?.computeCapability !== undefined) {
+    return { value: told.computeCapability, from: "nvidia-smi" };
+  }
+  const listed = computeCapabilityOf(id);
+  if (listed !== undefined) return { value: listed, from: `PCI id ${id}` };
+  return absent(
+    maker === "nvidia" ? "nvidia-smi does not tell, and the id is not listed" : "no CUDA here",
+  );
+}
+
+/** A link end's fastest, from sysfs. */
+function fastest(probe: Probe, folder: string): Link | undefined {
+  return parseLink(probe.text(`${folder}/max_link_speed`), probe.text(`${folder}/max_link_width`));
+}
+
+/** The link of one device, or none where it has no link: a GPU inside the processor. */
+function linkOf(probe: Probe, { address }: Device, name: string): readonly PciLink[] {
+  const folder = `${DEVICES}/${address}`;
+  const max = fastest(probe, folder);
+  if (!max) return [];
+  const parent = probe.real(folder)?.split("/").at(-2);
+  const above = parent === undefined ? undefined : fastest(probe, `${DEVICES}/${parent}`);
+  const expected = expectedLink(max, above);
+  return [
+    {
+      address,
+      name,
+      max,
+      upstream:
+        parent !== undefined && above
+          ? { address: parent, max: above }
+          : absent("the port above it shows no link"),
+      expected: expected ?? absent("the port above it shows no link"),
+    },
+  ];
+}
+
+/** What a link does now. A GPU slows its link down when it has nothing to do, so a slow link of an idle one says nothing. */
+function linkNow(
+  probe: Probe,
+  { address, expected }: PciLink,
+  told: NvidiaGpu | undefined,
+): Moving["links"][number] {
+  const folder = `${DEVICES}/${address}`;
+  const current = parseLink(
+    probe.text(`${folder}/current_link_speed`),
+    probe.text(`${folder}/current_link_width`),
+  );
+  const asleep = probe.text(`${folder}/power/runtime_status`)?.trim() === "suspended";
+  if (!current) {
+    const why = asleep ? "the device sleeps" : "the kernel does not tell the current link";
+    return { address, current: asleep ? absent(why) : failed(why), state: "unknown", why };
+  }
+  if (!isKnown(expected)) {
+    return { address, current, state: "unknown", why: "what to expect is not known" };
+  }
+  if (!isBelow(current, expected)) {
+    return { address, current, state: "as-expected", why: linkText(current) };
+  }
+  const below = `${linkText(current)} where ${linkText(expected)} is to be expected`;
+  if ((told?.busy ?? 0) >= 50) {
+    return { address, current, state: "below", why: `${below}, while ${told?.busy} % busy` };
+  }
+  return { address, current, state: "unknown", why: `${below}: idle devices slow their link down` };
+}
