@@ -1,4 +1,5 @@
 /** `shelter undo`: takes back the last applied run, of one script or of all; `--all` takes back everything. */
+import { join } from "node:path";
 import { onSignals } from "../cli/signals.ts";
 import { layout, printReport, runHere } from "../cli.ts";
 import { EXIT, UsageError } from "../errors.ts";
@@ -120,34 +121,36 @@ async function undoAll(desk: Desk, only: ScriptId | undefined): Promise<Spoken> 
   };
 }
 
-/** What the engine room keeps for itself and no run's undo names. The programs' own releases (bin/, runtime/bin) were there before the first run. */
+/**
+ * What the engine room keeps for itself and no run's undo names: builds, models by hash, measurements, work in progress. The programs' own releases
+ * (runtime/bin) were there before the first run, and what was set aside as damaged is the operator's.
+ */
 function clearAway({ machine, place, probe }: Desk, forget: boolean): readonly string[] {
   const { home, host } = place;
   const act = createAct(machine, probe);
+  const stays = new Set(["bin", "quarantine"]);
   const own = [
     inHome.status(home, host),
-    inHome.snapshots(home),
-    inHome.work(home),
-    inHome.locks(home),
-    inHome.runtime(home, "governor.json"),
+    ...probe
+      .list(inHome.runtime(home))
+      .filter((name) => !stays.has(name))
+      .map((name) => inHome.runtime(home, name)),
+    ...probe
+      .list(inHome.store(home))
+      .filter((name) => /^[0-9a-f]{64}$/.test(name))
+      .map((name) => inHome.store(home, name)),
     ...(forget
-      ? [inHome.journal(home, host), `${home}/logs/memory/${host}`, inHome.history(home)]
+      ? [inHome.journal(home, host), join(home, "logs", "memory", host), inHome.history(home)]
       : []),
   ];
   const removed = own.filter((path) => probe.stat(path) !== undefined);
   for (const path of removed) act.remove(path);
   const emptied = [
-    "status",
-    "runtime/keys",
-    "runtime/quarantine",
-    "runtime/llama.cpp",
-    "runtime",
-    "models/sha256",
-    "models",
+    ...["status", "runtime/quarantine", "runtime", "models/sha256", "models"],
     ...(forget ? ["logs/memory", "logs/journal", "logs"] : []),
     "",
-  ].map((path) => (path === "" ? home : `${home}/${path}`));
-  for (const path of emptied) {
+  ];
+  for (const path of emptied.map((name) => join(home, name))) {
     if (probe.stat(path)?.kind === "dir" && act.removeIfEmpty(path)) removed.push(path);
   }
   return removed;
