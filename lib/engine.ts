@@ -181,7 +181,9 @@ async function fail(run: Run, thrown: unknown): Promise<RunReport> {
   const manifest = readManifest(probe, run.id);
   const upTo = lastStarted(probe, run.id) ?? NOTHING_STARTED;
   const left = manifest ? await takeBack(run.unit, run.calm, manifest, upTo) : [];
-  const clean = interrupted ? "interrupted" : "rolled-back";
+  // wrong bytes are told apart from bad luck, although both were taken back: trying again won't help
+  const failed = reason instanceof IntegrityError ? "corrupt" : "rolled-back";
+  const clean = interrupted ? "interrupted" : failed;
   const outcome: Outcome = left.length > 0 ? "broken" : clean;
   const error = asFailure(reason);
   const unrecorded = await run.end(outcome, left.length, { error, left });

@@ -103,7 +103,8 @@ export function planModels(facts: ModelsFacts, want: Args): readonly Step[] {
   if (typeof want["remove"] === "string") return planRemoval(facts, want);
   const steps: Step[] = [];
   const coming = new Set<string>();
-  for (const entry of [...wanted(facts, want).entries, ...lost(facts)]) {
+  const entries = [...wanted(facts, want).entries, ...lost(facts)];
+  for (const entry of entries) {
     const { name, sha256, bytes } = entry;
     const file = fileOf(facts, sha256);
     if (!file && !coming.has(sha256)) {
@@ -117,13 +118,19 @@ export function planModels(facts: ModelsFacts, want: Args): readonly Step[] {
       steps.push({ do: "link", path: nameOf(facts.home, name), target: linkTarget(sha256) });
     }
   }
+  // a file that is about to lose its name need not be proven any more
+  const names = new Map(facts.names.map((one) => [one.name, one.sha256]));
+  for (const entry of entries) names.set(entry.name, entry.sha256);
   const again = want["recheck"] === true;
   for (const file of facts.files) {
+    const name = [...names].find(([, sha256]) => sha256 === file.sha256)?.[0];
     const old = file.proof && again && Date.parse(file.proof.at) < facts.since;
-    if (!file.proof || old) {
-      const name = facts.names.find((one) => one.sha256 === file.sha256)?.name ?? file.sha256;
-      steps.push(proofStep(facts, name, file.sha256, false));
-    }
+    if (name === undefined || (file.proof && !old)) continue;
+    steps.push(proofStep(facts, name, file.sha256, false));
+  }
+  for (const sha256 of facts.orphanProofs) {
+    if (!coming.has(sha256))
+      steps.push({ do: "remove", path: inHome.verified(facts.home, sha256) });
   }
   return dedupe(steps);
 }
@@ -137,19 +144,34 @@ function proofStep(facts: ModelsFacts, name: string, sha256: string, hashed: boo
   };
 }
 
-/** The name goes; the file too, unless another name leads to it. It waits in runtime/work until 00_check_structure prunes that. */
+/** Files of the store that no name leads to: they can't be served. */
+export function nameless(facts: ModelsFacts): readonly StoredFile[] {
+  return facts.files.filter((file) => !facts.names.some((one) => one.sha256 === file.sha256));
+}
+
+/**
+ * The names go, and with them the files that no other name leads to; files that had no name before go too. They wait in runtime/work until
+ * 00_check_structure prunes that.
+ */
 function planRemoval(facts: ModelsFacts, want: Args): readonly Step[] {
   const going = toRemove(facts, want);
-  const stays = facts.names.filter((one) => !going.includes(one)).map((one) => one.sha256);
-  return going.flatMap(({ name, path, sha256 }): readonly Step[] => {
-    const steps: Step[] = [{ do: "remove", path }];
-    if (sha256 !== undefined && !stays.includes(sha256) && fileOf(facts, sha256)) {
-      const args = { name, sha256 };
-      steps.push({ do: "remove", path: inHome.verified(facts.home, sha256) });
-      steps.push({ do: "call", name: "set_model_aside", args, undo: { by: "bring_model_back" } });
-    }
-    return steps;
-  });
+  const names = facts.names.filter((one) => !going.includes(one));
+  const orphans = facts.orphanProofs.map((sha256) => inHome.verified(facts.home, sha256));
+  return [
+    ...going.map(({ path }): Step => ({ do: "remove", path })),
+    ...nameless({ ...facts, names }).flatMap(({ sha256, proof, changed }): readonly Step[] => {
+      const note = inHome.verified(facts.home, sha256);
+      const noted: Step = { do: "remove", path: note };
+      const aside: Step = {
+        do: "call",
+        name: "set_model_aside",
+        args: { sha256 },
+        undo: { by: "bring_model_back" },
+      };
+      return proof !== undefined || changed ? [noted, aside] : [aside];
+    }),
+    ...orphans.map((path): Step => ({ do: "remove", path })),
+  ];
 }
 
 function dedupe(steps: readonly Step[]): readonly Step[] {

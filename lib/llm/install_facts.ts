@@ -44,6 +44,8 @@ export interface ModelsFacts {
   readonly space: number | undefined;
   readonly files: readonly StoredFile[];
   readonly names: readonly NamedModel[];
+  /** Hashes of proofs whose file is not in the store. */
+  readonly orphanProofs: readonly string[];
   /** Bytes of files that are fetched in part, by hash. */
   readonly partial: Readonly<Record<string, number>>;
   /** Only with --verify. */
@@ -90,6 +92,7 @@ export async function observeModels(probe: Probe, want: Args): Promise<ModelsFac
     ]),
     files,
     names: namedModels(probe),
+    orphanProofs: orphanProofs(probe, files),
     partial,
     reread: want["verify"] === true ? await rereadAll(probe, files) : [],
     quarantine: {
@@ -102,6 +105,13 @@ export async function observeModels(probe: Probe, want: Args): Promise<ModelsFac
       ? { described: await describeFile(probe, want["describe"]) }
       : {}),
   };
+}
+
+function orphanProofs(probe: Probe, files: readonly StoredFile[]): readonly string[] {
+  return probe
+    .list(dirname(inHome.verified(probe.home, "x")))
+    .flatMap((name) => /^([0-9a-f]{64})\.json$/.exec(name)?.[1] ?? [])
+    .filter((sha256) => !files.some((one) => one.sha256 === sha256));
 }
 
 async function describeFile(probe: Probe, path: string): Promise<Described> {

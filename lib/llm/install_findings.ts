@@ -9,6 +9,8 @@ import { bestFitting, inOneLine, instead, shortened } from "./fit_advice.ts";
 import { AUTO, fileOf, fitOf, lost, onlyShows, toRemove, wanted } from "./install.ts";
 import type { ModelsFacts } from "./install_facts.ts";
 
+/** What --remove calls the files that no name leads to; it takes them along in any case. */
+const NAMELESS = "nameless";
 const SCRIPT = "03_install_models";
 /** Kept free on the disk beside what is fetched. */
 const DISK_MARGIN = 256 * 2 ** 20;
@@ -131,7 +133,8 @@ function removalFindings(facts: ModelsFacts, want: Args): readonly Finding[] {
   const there = toRemove(facts, want).map((one) => one.name);
   return String(want["remove"])
     .split(",")
-    .filter((name) => name.trim() !== "" && !there.includes(name.trim()))
+    .filter((name) => name.trim() !== "" && name.trim() !== NAMELESS)
+    .filter((name) => !there.includes(name.trim()))
     .map((name) => ({
       id: `not-installed-${name.trim()}`,
       level: "info",

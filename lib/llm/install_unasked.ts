@@ -3,7 +3,7 @@ import { bytes } from "../report/text.ts";
 import type { Finding } from "../unit.ts";
 import { fit, USUAL_SERVING } from "./fit.ts";
 import { bestFitting, wholeOnGpu } from "./fit_advice.ts";
-import { installed } from "./install.ts";
+import { installed, nameless } from "./install.ts";
 import type { ModelsFacts } from "./install_facts.ts";
 import type { InstalledModel } from "./store.ts";
 
@@ -20,6 +20,7 @@ export function unaskedOfModels(facts: ModelsFacts): readonly Finding[] {
   return [
     ...here.flatMap((model) => [...slow(facts, model), ...unproven(facts, model)]),
     ...unused(facts, here),
+    ...withoutName(facts),
     ...better(facts, here),
     ...split(facts),
     ...setAside(facts),
@@ -86,6 +87,23 @@ function unused(facts: ModelsFacts, here: readonly InstalledModel[]): readonly F
       evidence: path,
       fix: [SCRIPT, "--remove", name],
     }));
+}
+
+/** What an older catalogue left in the store. */
+function withoutName(facts: ModelsFacts): readonly Finding[] {
+  const files = nameless(facts);
+  const size = files.reduce((sum, one) => sum + one.bytes, 0);
+  if (size < WORTH_SAYING) return [];
+  return [
+    {
+      id: "files-without-name",
+      level: "info",
+      what: `${files.length} file(s) of the store have no name, ${bytes(size)}`,
+      why: "nothing can serve them; an older catalogue or a removed name left them",
+      evidence: files.map((one) => one.path).join(" "),
+      fix: [SCRIPT, "--remove", "nameless"],
+    },
+  ];
 }
 
 /** A model that is much more capable than the best one here, and fits. */

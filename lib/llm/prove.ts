@@ -88,10 +88,7 @@ export const bringModelBack: Call = async ({ probe, act }, args) => {
   const part = partOf(probe.home, sha256);
   if (probe.stat(part)?.kind !== "file") {
     const why = "its file is not in runtime/work any more";
-    throw new ShelterError("model-gone", `bringing ${String(args["name"])} back`, why, [
-      "03_install_models",
-      String(args["name"]),
-    ]);
+    throw new ShelterError("model-gone", `bringing ${path} back`, why, ["03_install_models"]);
   }
   act.makeFolder(inHome.store(probe.home));
   act.replaceWith(path, part);

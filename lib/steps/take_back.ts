@@ -2,6 +2,7 @@
 import { ShelterError } from "../errors.ts";
 import { type KeptStep, type Manifest, type Saved, restore } from "../keep/snapshot.ts";
 import type { AnyUnit, CallContext, Undo } from "../unit.ts";
+import { keepForNextFetch } from "../machine/sources.ts";
 import { type Place, removedFolder } from "./carry_out.ts";
 import { packageMemo, removeGained } from "./packages.ts";
 
@@ -75,6 +76,9 @@ async function takeBackOne(
   if (step.do === "remove") {
     const aside = removedFolder(probe.home, place);
     if (probe.stat(aside) && !probe.stat(step.path)) act.rename(aside, step.path);
+  }
+  if (step.do === "fetch" && probe.stat(step.to)?.size === step.bytes) {
+    keepForNextFetch(context, step.to, step.sha256);
   }
   if (step.do === "package") {
     await removeGained(probe, act, packageMemo(probe.home, place.run, place.round, place.step));
