@@ -41,15 +41,22 @@ export async function observeScaffold(probe: Probe): Promise<ScaffoldFacts> {
 
 /** The missing folders, closed private ones, and shared.cfg where there is none or a damaged one. What an operator wrote is never overwritten. */
 export function planScaffold({ home, folders, config }: ScaffoldFacts): readonly Step[] {
-  const shut = folders.filter(isInTheWay).map(({ path }) => `${path}/`);
+  const below = (which: (folder: FoundFolder) => boolean) => {
+    const tops = folders.filter(which).map(({ path }) => `${path}/`);
+    return (path: string) => tops.some((top) => path.startsWith(top));
+  };
+  const isShut = below(isInTheWay);
+  // what is behind an operator's link (a larger disk, say) has the modes that they gave it
+  const isElsewhere = below(({ path, standing }) => standing === "link-to-folder" && path !== home);
   const steps: Step[] = [];
   for (const { path, standing, mode, what } of folders) {
-    if (shut.some((one) => path.startsWith(one))) continue;
+    if (isShut(path)) continue;
     if (standing === "absent") steps.push({ do: "dir", path, mode: FOLDER_MODE, why: what });
     else if (
       mode !== undefined &&
       mode !== FOLDER_MODE &&
-      isPrivate(path.slice(home.length + 1), "dir")
+      isPrivate(path.slice(home.length + 1), "dir") &&
+      !isElsewhere(path)
     ) {
       steps.push({ do: "attr", path, mode: FOLDER_MODE, why: "its owner's alone" });
     }

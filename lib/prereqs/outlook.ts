@@ -1,0 +1,69 @@
+/** All features at a glance, and what nobody asked about. Pure. */
+import { duration } from "../report/text.ts";
+import type { Finding } from "../unit.ts";
+import { foundOf, standings } from "./assess.ts";
+import type { PrereqFacts } from "./facts.ts";
+import { offersThatDropTheCard } from "./traps_cuda.ts";
+
+const SCRIPT = "./bin/01_validate_prereqs";
+/** Lists older than this know nothing of a month's security updates. */
+const OLD_LISTS = 30 * 24 * 60 * 60 * 1000;
+
+/** One line per feature: how it stands, and what is missing of it. */
+export function pictureOfPrereqs(facts: PrereqFacts): readonly (readonly string[])[] {
+  return standings(facts).map(({ feature, asked, missing, unfit, wished }) => {
+    const state = missing.length + unfit.length === 0 ? "ready" : asked ? "open" : "-";
+    const lacks = [
+      ...missing.map(({ what }) => what),
+      ...unfit.map((tool) => `${tool.what} (${foundOf(facts, tool).state})`),
+      ...wished.map(({ what }) => `[${what}]`),
+    ];
+    return [asked ? "*" : " ", feature.id, state, lacks.join(", ")];
+  });
+}
+
+/** What nobody asked about. */
+export function unaskedOfPrereqs(facts: PrereqFacts): readonly Finding[] {
+  const found: Finding[] = [];
+  const { cards, driver, held } = facts.cuda;
+  const [card] = cards;
+  const dropped = offersThatDropTheCard({ ...facts.cuda, offers: { driver: "590.1" } }).length > 0;
+  if (
+    card &&
+    driver !== undefined &&
+    dropped &&
+    !held.includes("nvidia-driver") &&
+    offersThatDropTheCard(facts.cuda).length === 0
+  ) {
+    found.push({
+      id: "hold-driver",
+      level: "warn",
+      what: `one upgrade to driver branch 590 would take ${card.name ?? "the NVIDIA card"} away`,
+      why: "nothing stops apt from it: hold the driver that works",
+      evidence: `driver ${driver}, not held`,
+      fix: ["sudo", "apt-mark", "hold", "nvidia-driver"],
+    });
+  }
+  if (card && !facts.asked.includes("cuda")) {
+    found.push({
+      id: "card-idle",
+      level: "info",
+      what: `${card.name ?? "an NVIDIA card"} is there and the engine does not ask for it`,
+      why: "this says what CUDA would need",
+      evidence: `PCI id ${card.id}`,
+      fix: [SCRIPT, "--feature", "cuda", "--plan"],
+    });
+  }
+  const { listsAgeMs } = facts.apt;
+  if (listsAgeMs !== undefined && listsAgeMs > OLD_LISTS) {
+    found.push({
+      id: "old-lists",
+      level: "info",
+      what: `apt's lists of packages are ${duration(listsAgeMs)} old`,
+      why: "security updates since then are not known here",
+      evidence: "/var/lib/apt/lists",
+      fix: ["sudo", "apt-get", "update"],
+    });
+  }
+  return found;
+}
