@@ -1,11 +1,13 @@
 /** `shelter undo`: takes back the last applied run, of one script or of all; `--all` takes back everything. */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { onSignals } from "../cli/signals.ts";
 import { layout, printReport, runHere } from "../cli.ts";
 import { EXIT, UsageError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
 import { readJournal, standingRuns } from "../keep/journal.ts";
 import { createAct } from "../machine/act.ts";
+import { TEMPORARY_PREFIX } from "../machine/durable.ts";
+import type { Probe } from "../machine/probe.ts";
 import { printable } from "../report/text.ts";
 import type { Outcome, RunReport, ScriptId } from "../unit.ts";
 import {
@@ -142,6 +144,7 @@ function clearAway({ machine, place, probe }: Desk, forget: boolean): readonly s
     ...(forget
       ? [inHome.journal(home, host), join(home, "logs", "memory", host), inHome.history(home)]
       : []),
+    ...leftByKilledRuns(probe),
   ];
   const removed = own.filter((path) => probe.stat(path) !== undefined);
   for (const path of removed) act.remove(path);
@@ -155,3 +158,12 @@ function clearAway({ machine, place, probe }: Desk, forget: boolean): readonly s
   }
   return removed;
 }
+
+/** Half-written files of ours, by their names: a run that was killed amid a write leaves one that no undo names. */
+function leftByKilledRuns(probe: Probe): readonly string[] {
+  return probe
+    .tree(probe.home, ({ path }) => NOT_OURS.has(basename(path)))
+    .map(({ path }) => path)
+    .filter((path) => basename(path).startsWith(TEMPORARY_PREFIX));
+}
+const NOT_OURS = new Set([".git", "node_modules"]);

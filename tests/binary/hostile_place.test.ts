@@ -52,7 +52,8 @@ for (const way of WAYS) {
       }
       const { code } = await runName(way, "02_scaffold_dirs", ["--verify"], at);
       expect(code).toBe(0);
-      expect(readdirSync(at.folder)).toEqual([ODD]);
+      // from source, Bun keeps a cache of its own in HOME
+      expect(readdirSync(at.folder).filter((name) => name !== ".bun")).toEqual([ODD]);
       expect((await runName(way, "02_scaffold_dirs", ["--undo"], at)).code).toBe(0);
       expect(existsSync(join(at.home, "shared.cfg"))).toBe(false);
     });

@@ -1,0 +1,202 @@
+/** `shelter` end to end, compiled and from source: what it shows, what it takes back, what it refuses. No engine is needed for these. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ROSTER } from "../../lib/roster.ts";
+import {
+  documentOf,
+  freshHome,
+  journalOf,
+  runName,
+  WAYS,
+  type Ended,
+  type TestHome,
+} from "../support/program.ts";
+
+const homes: TestHome[] = [];
+afterEach(() => {
+  for (const one of homes.splice(0)) one.dispose();
+});
+function place(name?: string): TestHome {
+  const at = freshHome(name);
+  homes.push(at);
+  return at;
+}
+function json(ended: Ended): Record<string, unknown> {
+  return documentOf(ended) as unknown as Record<string, unknown>;
+}
+/** The one host's name in a home. */
+const hostIn = (home: string) => readdirSync(join(home, "status"))[0] ?? "";
+
+for (const way of WAYS) {
+  const shelter = (at: TestHome, ...words: readonly string[]) => runName(way, "shelter", words, at);
+
+  describe(`shelter, ${way.way}`, () => {
+    test("shows all 21 scripts of a home that is not there, and makes nothing", async () => {
+      const at = place("not there, ünïcödé 雪");
+      for (const words of [["status"], [], ["status", "--verbose"], ["next"], ["history"]]) {
+        const ended = await shelter(at, ...words);
+        expect([words, ended.code, ended.stderr]).toEqual([
+          words,
+          words[0] === "next" ? 10 : 0,
+          "",
+        ]);
+      }
+      const { scripts, next, outcome } = json(await shelter(at, "status", "--json")) as {
+        scripts: { script: string; standing: string }[];
+        next: string[];
+        outcome: string;
+      };
+      expect(scripts.map((row) => row.script)).toEqual(ROSTER.map((row) => row.id));
+      expect(new Set(scripts.map((row) => row.standing))).toEqual(new Set(["open", "absent"]));
+      expect([outcome, next]).toEqual(["converged", ["./bin/00_check_structure"]]);
+      expect(readdirSync(at.folder)).toEqual([]);
+    });
+
+    test("takes back the last run, then everything, and with --forget leaves nothing at all", async () => {
+      const at = place();
+      mkdirSync(at.home);
+      writeFileSync(join(at.home, "mine.txt"), "the operator's own\n");
+      expect((await runName(way, "02_scaffold_dirs", [], at)).code).toBe(0);
+      expect((await runName(way, "00_check_structure", [], at)).code).toBe(0);
+      expect(existsSync(join(at.home, "shared.cfg"))).toBe(true);
+      const undone = json(await shelter(at, "undo", "--json")) as {
+        outcome: string;
+        runs: { script: string }[];
+      };
+      expect([undone.outcome, undone.runs.map((run) => run.script)]).toEqual([
+        "changed",
+        ["02_scaffold_dirs"],
+      ]);
+      expect(existsSync(join(at.home, "shared.cfg"))).toBe(false);
+      expect(json(await shelter(at, "undo", "--json"))).toMatchObject({
+        outcome: "converged",
+        runs: [],
+      });
+
+      expect((await runName(way, "02_scaffold_dirs", [], at)).code).toBe(0);
+      const all = await shelter(at, "undo", "--all");
+      expect([all.code, readdirSync(at.home).sort()]).toEqual([
+        0,
+        ["history_main.log", "logs", "mine.txt"],
+      ]);
+      expect(journalOf(at.home).lines.length).toBeGreaterThan(4);
+
+      expect((await runName(way, "02_scaffold_dirs", [], at)).code).toBe(0);
+      const forgotten = await shelter(at, "undo", "--all", "--forget");
+      expect([forgotten.code, readdirSync(at.home)]).toEqual([0, ["mine.txt"]]);
+    });
+
+    test("undo leaves alone what somebody changed since, says which, and takes nothing else away", async () => {
+      const at = place();
+      expect((await runName(way, "02_scaffold_dirs", [], at)).code).toBe(0);
+      writeFileSync(join(at.home, "shared.cfg"), "hosts: {}\n");
+      const ended = await shelter(at, "undo", "--all");
+      expect(ended.code).toBe(11);
+      expect(ended.stdout).toContain("shared.cfg");
+      expect(readFileSync(join(at.home, "shared.cfg"), "utf8")).toBe("hosts: {}\n");
+      expect(existsSync(join(at.home, "status"))).toBe(true);
+    });
+
+    test("history and logs tell of the runs, and nothing drives the terminal", async () => {
+      const at = place();
+      expect((await runName(way, "02_scaffold_dirs", [], at)).code).toBe(0);
+      const { runs, trends } = json(await shelter(at, "history", "--json")) as {
+        runs: { script: string }[];
+        trends: { script: string; runs: number }[];
+      };
+      expect(runs.map((run) => run.script)).toEqual(["02_scaffold_dirs"]);
+      expect(trends).toMatchObject([{ script: "02_scaffold_dirs", runs: 1, failed: 0 }]);
+      const log = json(await shelter(at, "logs", "02_scaffold_dirs", "--lines", "3", "--json")) as {
+        records: unknown[];
+        file: string;
+      };
+      expect(log.records.length).toBe(3);
+      writeFileSync(log.file, '{"line":"\\u001b[2Jgone"}\nnot json \u001b]0;title\u0007\n');
+      const shown = await shelter(at, "logs");
+      expect(shown.stdout).toContain("\\x1b[2Jgone");
+      expect(shown.stdout).not.toContain("\u001b");
+    });
+
+    test("a status file that is damaged is shown, and made anew from the journal by migrate", async () => {
+      const at = place();
+      expect((await runName(way, "02_scaffold_dirs", [], at)).code).toBe(0);
+      const file = join(at.home, "status", hostIn(at.home), "dirs_scaffolded.json");
+      const was = readFileSync(file, "utf8");
+      writeFileSync(file, was.replace('"schema": 1', '"schema": 0'));
+      expect((await shelter(at, "status")).stdout).toMatch(/02_scaffold_dirs +failed.*schema/);
+      const moved = json(await shelter(at, "migrate", "--json"));
+      expect(moved).toMatchObject({ outcome: "changed", made: [file] });
+      expect(JSON.parse(readFileSync(file, "utf8"))).toEqual(JSON.parse(was));
+      expect(readdirSync(join(at.home, "runtime", "quarantine")).length).toBe(1);
+      expect(json(await shelter(at, "migrate", "--json"))).toMatchObject({ outcome: "converged" });
+    });
+
+    test("refuses with the right code, the reason and the next command", async () => {
+      const at = place();
+      const cases: readonly (readonly [words: readonly string[], code: number, says: string])[] = [
+        [["stat"], 2, "did you mean status?"],
+        [["status", "--nope"], 2, "--nope"],
+        [["status", "--host", "elsewhere"], 11, "elsewhere"],
+        [["completions", "tcsh"], 2, "bash, zsh, fish"],
+        [["undo", "99_nothing"], 2, "99_nothing"],
+        [["undo", "--forget"], 2, "--all"],
+        [["logs"], 11, "nothing was logged"],
+        [["logs", "--lines", "0"], 2, "whole number"],
+        [["ask", "Who", "are", "you?"], 11, "03_build_llama_cpp"],
+        [["ask"], 2, "no question"],
+        [["serve", "--port", "99999"], 11, ""],
+        [["update"], 11, "clone"],
+        [["ask", "x", "--home"], 2, "value"],
+      ];
+      for (const [words, code, says] of cases) {
+        const ended = await shelter(at, ...words);
+        expect([words, ended.code, (ended.stdout + ended.stderr).includes(says)]).toEqual([
+          words,
+          code,
+          true,
+        ]);
+        expect([words, /(\.\/bin\/|--help|git)/.test(ended.stdout + ended.stderr)]).toEqual([
+          words,
+          true,
+        ]);
+      }
+      for (const words of [
+        ["ask", "x", "--json"],
+        ["status", "--json", "--nope"],
+      ]) {
+        expect([words, json(await shelter(at, ...words))["error"] !== undefined]).toEqual([
+          words,
+          true,
+        ]);
+      }
+      expect(readdirSync(at.folder)).toEqual([]);
+    });
+
+    test("its flags stand anywhere, a mode alone is a command, and a script's name is that script", async () => {
+      const at = place();
+      expect(json(await shelter(at, "--json", "next"))).toMatchObject({ outcome: "planned" });
+      expect(json(await shelter(at, "--undo", "--json"))).toMatchObject({ runs: [] });
+      expect(json(await shelter(at, "05_rsync_mirror", "--json"))).toMatchObject({
+        outcome: "absent",
+        script: "05_rsync_mirror",
+      });
+      expect(json(await shelter(at, "02_scaffold_dirs", "--plan", "--json"))).toMatchObject({
+        outcome: "planned",
+        script: "02_scaffold_dirs",
+      });
+      expect(readdirSync(at.folder)).toEqual([]);
+    });
+
+    test("completions of each shell name every script and command", async () => {
+      const at = place();
+      for (const shell of ["bash", "zsh", "fish"]) {
+        const { stdout, code } = await shelter(at, "completions", shell);
+        expect([shell, code]).toEqual([shell, 0]);
+        for (const { id } of ROSTER) expect(stdout).toContain(id);
+        for (const word of ["up", "status", "undo", "--verify", "--max-tokens"])
+          expect(stdout).toContain(shell === "fish" ? word.replace("--", "-l ") : word);
+      }
+    });
+  });
+}
