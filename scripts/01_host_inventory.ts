@@ -6,7 +6,7 @@ import { observeInventory, type InventoryFacts } from "../lib/inventory/observe.
 import { pictureOf } from "../lib/inventory/picture.ts";
 import { digestOf, planInventory } from "../lib/inventory/plan.ts";
 import { unaskedInventory } from "../lib/inventory/unasked.ts";
-import type { Json, Unit } from "../lib/unit.ts";
+import type { Unit } from "../lib/unit.ts";
 
 export const unit: Unit<InventoryFacts> = {
   id: "01_host_inventory",
@@ -19,7 +19,7 @@ export const unit: Unit<InventoryFacts> = {
   diagnose: diagnoseInventory,
   plan: planInventory,
   unasked: unaskedInventory,
-  fingerprint: ({ stable }) => stable as unknown as Json,
+  fingerprint: ({ stable }) => stable,
   digest: digestOf,
   picture: pictureOf,
 };

@@ -23,9 +23,7 @@ export function changesBetween(before: Stable, now: Stable): readonly Change[] {
     ...cpuChanges(before.cpu, now.cpu),
     ...machineChanges(before, now),
   ];
-  return found.length > 0
-    ? found
-    : [{ text: `details of ${differing(before, now)} differ`, loss: false }];
+  return found.length > 0 ? found : [gain(`details differ: ${differing(before, now).join(", ")}`)];
 }
 
 /** True where two takings show the same machine. */
@@ -38,7 +36,9 @@ const loss = (text: string): Change => ({ text, loss: true });
 
 function memoryChanges(before: Stable["memory"], now: Stable["memory"]): readonly Change[] {
   const found: Change[] = [];
-  const [was, is] = [fitted(before), fitted(now)];
+  const slots = fittedIn(before.slots, now.slots);
+  const managed = [halfGigabytes(before.total), halfGigabytes(now.total)] as const;
+  const [was, is] = slots ?? managed;
   if (was !== is) {
     const difference = gigabytes(Math.abs(was - is));
     const both = `${gigabytes(was)} -> ${gigabytes(is)}`;
@@ -47,12 +47,15 @@ function memoryChanges(before: Stable["memory"], now: Stable["memory"]): readonl
         ? loss(`${difference} of RAM are gone: ${both}`)
         : gain(`${difference} of RAM are new: ${both}`),
     );
-    const [old, slots] = [valueOf(before.slots) ?? [], valueOf(now.slots) ?? []];
-    for (const slot of old) {
-      const same = slots.find(({ locator }) => locator === slot.locator);
-      if (slot.bytes > 0 && same?.bytes === 0)
+    for (const slot of valueOf(before.slots) ?? []) {
+      const same = valueOf(now.slots)?.find(({ locator }) => locator === slot.locator);
+      if (slot.bytes > 0 && same?.bytes === 0) {
         found.push(loss(`the slot ${slot.locator} is empty now`));
+      }
     }
+  } else if (managed[0] !== managed[1]) {
+    const text = `of the ${gigabytes(is)} of RAM that are fitted the kernel manages ${gigabytes(managed[1])}, where it was ${gigabytes(managed[0])}`;
+    found.push(managed[1] < managed[0] ? loss(text) : gain(text));
   }
   if (before.swap !== now.swap) {
     const both = `swap ${gigabytes(before.swap)} -> ${gigabytes(now.swap)}`;
@@ -61,11 +64,20 @@ function memoryChanges(before: Stable["memory"], now: Stable["memory"]): readonl
   return found;
 }
 
-/** Memory that is fitted: by slots where they are known, else what the kernel manages, to the next half GB. */
-function fitted(memory: Stable["memory"]): number {
-  const slots = valueOf(memory.slots);
-  if (slots && slots.length > 0) return slots.reduce((sum, { bytes }) => sum + bytes, 0);
-  return Math.ceil(memory.total / 2 ** 29) * 2 ** 29;
+/** Bytes in all slots before and now; undefined unless both are known, for the kernel's own totals are less than what is fitted. */
+function fittedIn(
+  before: Stable["memory"]["slots"],
+  now: Stable["memory"]["slots"],
+): readonly [number, number] | undefined {
+  const [was, is] = [before, now].map((slots) =>
+    (valueOf(slots) ?? []).reduce((sum, slot) => sum + slot.bytes, 0),
+  );
+  return was && is ? [was, is] : undefined;
+}
+
+/** The kernel's total, up to the next half GB: firmware and an integrated GPU keep the rest. */
+function halfGigabytes(bytes: number): number {
+  return Math.ceil(bytes / 2 ** 29) * 2 ** 29;
 }
 
 function diskChanges(before: readonly Disk[], now: readonly Disk[]): readonly Change[] {
@@ -235,7 +247,17 @@ export function gigabytes(bytes: number): string {
   return `${Number.isInteger(value) ? value : value.toFixed(1)} GB`;
 }
 
-function differing(before: Stable, now: Stable): string {
-  const keys = Object.keys(now) as (keyof Stable)[];
-  return keys.filter((key) => !Bun.deepEquals(before[key], now[key])).join(", ");
+/** Places of the facts that differ, e.g. "memory.slots"; a fact that is known on one side alone is one. */
+function differing(before: unknown, now: unknown, at = ""): readonly string[] {
+  if (Bun.deepEquals(before, now)) return [];
+  const inside = isOpen(before) && isOpen(now);
+  if (!inside) return [at];
+  const keys = new Set([...Object.keys(before), ...Object.keys(now)]);
+  return [...keys].flatMap((key) =>
+    differing(before[key], now[key], at === "" ? key : `${at}.${key}`),
+  );
+}
+
+function isOpen(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && isKnown(value);
 }

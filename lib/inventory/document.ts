@@ -1,10 +1,10 @@
 /** The inventory document: what stays the same from boot to boot, what moves by itself, and the generation before. */
 import { jsonProblem } from "../facts/json_place.ts";
 import { known } from "./known.ts";
-import { list, number, object, oneOf, table, text, yes, type Of } from "./shape.ts";
+import { list, number, object, oneOf, open, table, text, yes, type Of } from "./shape.ts";
 
 const link = object({ speed: number, width: number });
-const memorySlot = object(
+const memorySlot = open(
   { locator: text, bytes: number },
   { bank: text, type: text, formFactor: text, speed: number, manufacturer: text, part: text },
 );
@@ -19,7 +19,7 @@ const disk = object({
   bytes: number,
   /** What the disk says of its own health; hours and temperatures stand in `now`. */
   smart: known(
-    object({}, { passed: yes, reallocated: number, pending: number, mediaErrors: number }),
+    open({}, { passed: yes, reallocated: number, pending: number, mediaErrors: number }),
   ),
 });
 
@@ -117,7 +117,7 @@ export const moving = object({
     /** Highest clock that the cores are allowed, in MHz, highest first. */
     maxMegahertz: known(list(number)),
   }),
-  temperatures: list(object({ name: text, celsius: number }, { critical: number })),
+  temperatures: list(open({ name: text, celsius: number }, { critical: number })),
   /** Since boot: how often, and for how many milliseconds, cores and packages were slowed by heat. */
   throttled: known(object({ core: number, package: number, milliseconds: number })),
   links: list(
@@ -129,15 +129,15 @@ export const moving = object({
     }),
   ),
   gpus: list(
-    object(
+    open(
       { address: text },
       { vramUsed: number, celsius: number, state: text, busy: number, watts: number },
     ),
   ),
-  disks: list(object({ name: text }, { hours: number, celsius: number, wear: number })),
+  disks: list(open({ name: text }, { hours: number, celsius: number, wear: number })),
   power: object({
     battery: known(
-      object(
+      open(
         { percent: number, charging: yes },
         /** Both capacities in the battery's own unit. */
         { designed: number, full: number, cycles: number },
@@ -152,7 +152,7 @@ const taken = object({ at: text, stable, moving });
 /** One taking of the inventory. `at` is UTC, ISO 8601. */
 export type Taken = Of<typeof taken>;
 
-const stored = object({ host: text, at: text, stable, moving }, { before: taken });
+const stored = open({ host: text, at: text, stable, moving }, { before: taken });
 /** The document as it is stored: the last taking, and the one before it that differed. */
 export interface InventoryDocument extends Of<typeof stored> {
   readonly schema: 1;

@@ -126,6 +126,6 @@ function notReadable({ stable, moving }: InventoryFacts): readonly Finding[] {
 /** Every unknown fact below a value. */
 function unknowns(value: unknown): readonly Unknown[] {
   if (typeof value !== "object" || value === null) return [];
-  if (!isKnown(value)) return [value as Unknown];
+  if (!isKnown(value)) return [value];
   return Object.values(value).flatMap(unknowns);
 }

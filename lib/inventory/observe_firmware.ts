@@ -91,7 +91,7 @@ function variable(probe: Probe, path: string): number | undefined {
 }
 
 function tpm(probe: Probe): Known<string> {
-  const [first] = probe.list("/sys/class/tpm").filter((name) => /^tpm\d+$/.test(name));
+  const first = probe.list("/sys/class/tpm").find((name) => /^tpm\d+$/.test(name));
   if (first === undefined) {
     return absent(
       "the kernel shows no TPM: there is none, it is off in the firmware, or its driver is missing",

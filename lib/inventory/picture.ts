@@ -13,7 +13,7 @@ export function pictureOf({ stable, moving }: InventoryFacts): readonly string[]
   const rows: (readonly [string, string])[] = [
     ["machine", machineText(machine)],
     ["processor", `${said(cpu.model)}, ${coresText(cpu)}`],
-    ["", `${cpu.isa.map((flag) => flag.toUpperCase()).join(" ") || "no vector instructions"}`],
+    ["", cpu.isa.map((flag) => flag.toUpperCase()).join(" ") || "no vector instructions"],
     ["caches", cachesText(cpu)],
     [
       "clocks",

@@ -68,26 +68,39 @@ export function table<T>(of: Shape<T>): Shape<Readonly<Record<string, T>>> {
   };
 }
 
-/** An object with the members `must`, and perhaps those of `may`; others are let be. */
-export function object<M extends Members, O extends Members = Record<never, never>>(
-  must: M,
-  may?: O,
-): Shape<Required<M> & Optional<O>> {
+/** An object with the members `must`; others are let be. */
+export function object<M extends Members>(must: M): Shape<Required<M>> {
   return {
     check: (value, at) => {
       if (!isObject(value)) return `${at} is not an object`;
-      return first([
-        ...Object.entries(must).map(
+      return first(
+        Object.entries(must).map(
           ([key, of]) =>
             () =>
               of.check(value[key], `${at}.${key}`),
         ),
-        ...Object.entries(may ?? {}).map(
+      );
+    },
+  };
+}
+
+/** An object that has the members `must`, and perhaps those of `may`. */
+export function open<M extends Members, O extends Members>(
+  must: M,
+  may: O,
+): Shape<Required<M> & Optional<O>> {
+  const required = object(must);
+  return {
+    check: (value, at) => {
+      const wrong = required.check(value, at);
+      if (wrong !== undefined || !isObject(value)) return wrong;
+      return first(
+        Object.entries(may).map(
           ([key, of]) =>
             () =>
               value[key] === undefined ? undefined : of.check(value[key], `${at}.${key}`),
         ),
-      ]);
+      );
     },
   };
 }

@@ -1,0 +1,327 @@
+/** Fake machines for the inventory, made from recordings of the real ones (tests/fixtures/hardware/SOURCE.md). */
+import { carryOver } from "../../lib/inventory/carry.ts";
+import { documentOf } from "../../lib/inventory/plan.ts";
+import { observeInventory, type InventoryFacts } from "../../lib/inventory/observe.ts";
+import { createProbe } from "../../lib/machine/probe.ts";
+import {
+  FAKE_HOME,
+  fakeMachine,
+  type FakeFile,
+  type FakeMachineOptions,
+  type FakeProgram,
+} from "../support/fake_machine.ts";
+import { caches, CPUS, disk, dmi, pci, type Files } from "./sysfs.ts";
+import { ALDER_LAKE_P, cpuinfoOf, recorded, shadowCpuinfo } from "../facts/fixtures.ts";
+
+const GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+const MOK = "605dab50-e046-4300-abb6-3dd810dd8b23";
+
+const byte = (value: number): FakeFile => ({ bytes: Uint8Array.of(6, 0, 0, 0, value) });
+const kib = (gib: number) => Math.round(gib * 2 ** 20);
+const meminfo = (gib: number, swapGib: number) =>
+  `MemTotal: ${kib(gib)} kB\nMemFree: 1000000 kB\nMemAvailable: ${kib(gib / 2)} kB\nSwapTotal: ${kib(swapGib)} kB\nSwapFree: ${kib(swapGib)} kB\n`;
+
+/** What battery and mains say unless a test says otherwise. */
+export const POWER = {
+  hasBattery: true,
+  percent: 80,
+  isCharging: true,
+  acConnected: true,
+  designedCapacity: 52_000,
+  maxCapacity: 48_000,
+  cycleCount: 210,
+  capacityUnit: "mWh",
+};
+
+/** The files of shadow: Aspire VX5-591G, i7-7700HQ, 16 GB, GTX 1050 Ti Mobile, Debian 12 on a hard disk. */
+export function shadowFiles(): Files {
+  const vulnerabilities = recorded("i7-7700hq.lscpu")
+    .split("\n")
+    .filter((line) => line.startsWith("Vulnerability "));
+  return {
+    ...dmi("acer-vx5-591g.dmidecode"),
+    "/proc/cpuinfo": shadowCpuinfo(),
+    "/proc/meminfo": meminfo(15.5, 8),
+    "/proc/cmdline": "BOOT_IMAGE=/vmlinuz-6.1.0-28-amd64 root=UUID=0 ro quiet\n",
+    "/proc/sys/kernel/osrelease": "6.1.0-28-amd64\n",
+    "/proc/sys/kernel/arch": "x86_64\n",
+    "/proc/self/mountinfo": "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n",
+    "/etc/os-release": recorded("debian-12.os-release"),
+    "/sys/kernel/security/lockdown": "[none] integrity confidentiality\n",
+    "/sys/kernel/security/lsm": "lockdown,capability,landlock,yama,apparmor\n",
+    [`${CPUS}/online`]: "0-7\n",
+    [`${CPUS}/cpufreq/policy0/scaling_driver`]: "intel_pstate\n",
+    [`${CPUS}/cpufreq/policy0/scaling_governor`]: "powersave\n",
+    [`${CPUS}/cpufreq/policy0/energy_performance_preference`]: "balance_performance\n",
+    [`${CPUS}/cpufreq/policy0/cpuinfo_max_freq`]: "3800000\n",
+    [`${CPUS}/intel_pstate/status`]: "active\n",
+    [`${CPUS}/intel_pstate/no_turbo`]: "0\n",
+    [`${CPUS}/cpu0/thermal_throttle/core_throttle_count`]: "0\n",
+    [`${CPUS}/cpu0/thermal_throttle/package_throttle_count`]: "0\n",
+    [`${CPUS}/cpu0/thermal_throttle/package_throttle_total_time_ms`]: "0\n",
+    ...caches(0, [
+      [1, "Data", "32K", "0,4"],
+      [1, "Instruction", "32K", "0,4"],
+      [2, "Unified", "256K", "0,4"],
+      [3, "Unified", "6144K", "0-7"],
+    ]),
+    ...caches(1, [
+      [1, "Data", "32K", "1,5"],
+      [2, "Unified", "256K", "1,5"],
+      [3, "Unified", "6144K", "0-7"],
+    ]),
+    ...Object.fromEntries(
+      vulnerabilities.map((line) => [
+        `${CPUS}/vulnerabilities/${line.slice(14, 32).trim().replace(/:$/, "").toLowerCase().replaceAll(" ", "_")}`,
+        `${line.slice(33).replace("Mitigation;", "Mitigation:")}\n`,
+      ]),
+    ),
+    ...pci(
+      ["0000:00:01.0"],
+      {
+        class: "0x060400",
+        vendor: "0x8086",
+        device: "0x1901",
+        max_link_speed: "8.0 GT/s PCIe",
+        max_link_width: "16",
+      },
+      "pcieport",
+    ),
+    ...pci(["0000:00:02.0"], { class: "0x030000", vendor: "0x8086", device: "0x591b" }, "i915"),
+    ...pci(
+      ["0000:00:01.0", "0000:01:00.0"],
+      {
+        class: "0x030200",
+        vendor: "0x10de",
+        device: "0x1c8c",
+        max_link_speed: "8.0 GT/s PCIe",
+        max_link_width: "16",
+        current_link_speed: "8.0 GT/s PCIe",
+        current_link_width: "16",
+      },
+      "nvidia",
+    ),
+    ...disk("sda", "pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0", "8:1", {
+      size: "1953525168",
+      removable: "0",
+      "queue/rotational": "1",
+      "device/model": "ST1000LM048-2E71",
+      "device/wwid": "naa.5000c500a1b2c3d4",
+    }),
+    "/sys/class/hwmon/hwmon0/name": "coretemp\n",
+    "/sys/class/hwmon/hwmon0/temp1_input": "47000\n",
+    "/sys/class/hwmon/hwmon0/temp1_label": "Package id 0\n",
+    "/sys/class/hwmon/hwmon0/temp1_crit": "100000\n",
+    "/sys/class/tpm/tpm0/tpm_version_major": "2\n",
+    [`/sys/firmware/efi/efivars/SecureBoot-${GLOBAL}`]: byte(1),
+    [`/sys/firmware/efi/efivars/SetupMode-${GLOBAL}`]: byte(0),
+    [`/sys/firmware/efi/efivars/MokSBStateRT-${MOK}`]: byte(0),
+  };
+}
+
+/** nvidia-smi of driver 535 with one GTX 1050 Ti, by the fields it is asked for. */
+export function nvidiaSmi(driver = "535.183.01", busy = 0): FakeProgram {
+  const values: Readonly<Record<string, string>> = {
+    index: "0",
+    name: "NVIDIA GeForce GTX 1050 Ti",
+    "pci.bus_id": "00000000:01:00.0",
+    "pci.device_id": "0x1C8C10DE",
+    driver_version: driver,
+    "memory.total": "4096 MiB",
+    "memory.used": "6 MiB",
+    compute_cap: "6.1",
+    "temperature.gpu": "41",
+    pstate: busy > 0 ? "P0" : "P8",
+    "utilization.gpu": `${busy} %`,
+  };
+  return (argv) => {
+    const fields = /^--query-gpu=(.*)$/.exec(argv[1] ?? "")?.[1]?.split(",") ?? [];
+    return {
+      stdout: `${fields.join(", ")}\n${fields.map((field) => values[field] ?? "[N/A]").join(", ")}\n`,
+    };
+  };
+}
+
+const SMART_GOOD = JSON.stringify({
+  smartctl: { exit_status: 0 },
+  model_name: "ST1000LM048-2E71",
+  rotation_rate: 5400,
+  smart_status: { passed: true },
+  ata_smart_attributes: {
+    table: [
+      { id: 5, raw: { value: 0 } },
+      { id: 197, raw: { value: 0 } },
+    ],
+  },
+  power_on_time: { hours: 9000 },
+  temperature: { current: 31 },
+});
+const SMART_DENIED = JSON.stringify({
+  smartctl: {
+    exit_status: 2,
+    messages: [
+      { string: "Smartctl open device: /dev/sda failed: Permission denied", severity: "error" },
+    ],
+  },
+});
+
+/** The programs of shadow, for root or for a user. */
+export function shadowPrograms(root: boolean): Record<string, FakeProgram> {
+  return {
+    "nvidia-smi": nvidiaSmi(),
+    lspci: () => ({ stdout: recorded("acer-vx5-591g.lspci") }),
+    smartctl: () => ({ stdout: root ? SMART_GOOD : SMART_DENIED, code: root ? 0 : 2 }),
+    dmidecode: () =>
+      root
+        ? { stdout: recorded("acer-vx5-591g.dmidecode") }
+        : { stderr: "Permission denied\n", code: 1 },
+    "dpkg-query": () => ({ stdout: "installed 3.20240910.1~deb12u1" }),
+  };
+}
+
+export const SYSTEM = {
+  battery: () => Promise.resolve(POWER),
+  system: () => Promise.resolve({ virtual: false, virtualHost: "" }),
+};
+
+/** Shadow. */
+export function shadow({
+  root = true,
+  files = {},
+  programs = {},
+  system = {},
+}: Partial<{
+  root: boolean;
+  files: Files;
+  programs: Record<string, FakeProgram>;
+  system: object;
+}> = {}): FakeMachineOptions {
+  return {
+    files: { ...shadowFiles(), ...files },
+    programs: { ...shadowPrograms(root), ...programs },
+    me: { root },
+    system: { ...SYSTEM, ...system },
+  };
+}
+
+/** Phantom: Galaxy Book2 Pro, i7-1260P, 16 GB soldered, NVMe, Kali. */
+export function phantom({
+  root = false,
+  files = {},
+}: { root?: boolean; files?: Files } = {}): FakeMachineOptions {
+  return {
+    me: { root },
+    system: SYSTEM,
+    programs: {
+      lspci: () => ({ stdout: recorded("samsung-950xed.lspci") }),
+      smartctl: () => ({ stdout: root ? recorded("smart-nvme.json") : SMART_DENIED }),
+      dmidecode: () => (root ? { stdout: recorded("samsung-950xed.dmidecode") } : { code: 1 }),
+      "dpkg-query": () => ({ stdout: "installed 3.20250512.1" }),
+    },
+    files: {
+      ...dmi("samsung-950xed.dmidecode"),
+      "/proc/cpuinfo": cpuinfoOf(recorded("i7-1260p.cpuinfo"), ALDER_LAKE_P),
+      "/proc/meminfo": meminfo(15.2, 16),
+      "/proc/cmdline": "BOOT_IMAGE=/boot/vmlinuz root=UUID=1 ro quiet splash\n",
+      "/proc/sys/kernel/osrelease": "6.12.25-amd64\n",
+      "/proc/self/mountinfo": "22 1 0:30 / / rw - btrfs /dev/nvme0n1p1 rw\n",
+      "/dev/nvme0n1p1": "",
+      "/etc/os-release":
+        'PRETTY_NAME="Kali GNU/Linux Rolling"\nID=kali\nID_LIKE=debian\nVERSION_ID="2025.2"\n',
+      "/sys/devices/cpu_core/cpus": "0-7\n",
+      "/sys/devices/cpu_atom/cpus": "8-15\n",
+      [`${CPUS}/online`]: "0-15\n",
+      [`${CPUS}/cpufreq/policy0/scaling_driver`]: "intel_pstate\n",
+      [`${CPUS}/cpufreq/policy0/scaling_governor`]: "powersave\n",
+      [`${CPUS}/cpufreq/policy0/cpuinfo_max_freq`]: "4700000\n",
+      [`${CPUS}/cpufreq/policy8/cpuinfo_max_freq`]: "3400000\n",
+      [`${CPUS}/intel_pstate/status`]: "active\n",
+      ...caches(0, [
+        [2, "Unified", "1280K", "0-1"],
+        [3, "Unified", "18432K", "0-15"],
+      ]),
+      ...caches(8, [
+        [2, "Unified", "2048K", "8-11"],
+        [3, "Unified", "18432K", "0-15"],
+      ]),
+      ...pci(["0000:00:02.0"], { class: "0x030000", vendor: "0x8086", device: "0x46a6" }, "i915"),
+      ...pci(
+        ["0000:00:06.0"],
+        {
+          class: "0x060400",
+          vendor: "0x8086",
+          device: "0x464d",
+          max_link_speed: "16.0 GT/s PCIe",
+          max_link_width: "4",
+        },
+        "pcieport",
+      ),
+      ...pci(
+        ["0000:00:06.0", "0000:01:00.0"],
+        {
+          class: "0x010802",
+          vendor: "0x144d",
+          device: "0xa809",
+          max_link_speed: "8.0 GT/s PCIe",
+          max_link_width: "4",
+          current_link_speed: "8.0 GT/s PCIe",
+          current_link_width: "4",
+        },
+        "nvme",
+      ),
+      ...disk("nvme0n1", "pci0000:00/0000:00:06.0/0000:01:00.0/nvme/nvme0", "259:1", {
+        size: "1000215216",
+        removable: "0",
+        "queue/rotational": "0",
+        "device/model": "SAMSUNG MZVL4512HBLU-00B07",
+        wwid: "eui.0025388c1b2a3c4d",
+      }),
+      ...files,
+    },
+  };
+}
+
+/** A plain virtual machine: no DMI, no sensors, no PCI Express, one virtual disk. */
+export function plainVm(): FakeMachineOptions {
+  return {
+    me: { root: true },
+    system: {
+      battery: () => Promise.resolve({ ...POWER, hasBattery: false }),
+      system: () => Promise.resolve({ virtual: true, virtualHost: "KVM" }),
+    },
+    files: {
+      "/proc/cpuinfo": recorded("vm.cpuinfo"),
+      "/proc/meminfo": recorded("vm.meminfo"),
+      "/etc/os-release": recorded("debian-12.os-release"),
+      "/proc/self/mountinfo": "22 1 254:0 / / rw - ext4 /dev/vda rw\n",
+      ...disk("vda", "pci0000:00/0000:00:02.0/virtio1", "254:1", {
+        size: "536870912",
+        removable: "0",
+        "queue/rotational": "1",
+      }),
+      "/sys/dev/block/254:0": { link: "../../devices/pci0000:00/0000:00:02.0/virtio1/block/vda" },
+    },
+  };
+}
+
+/** The facts of one fake machine. */
+export async function factsOf(
+  options: FakeMachineOptions,
+  host = "testhost",
+): Promise<InventoryFacts> {
+  const world = fakeMachine(options);
+  try {
+    return await observeInventory(createProbe(world.machine, FAKE_HOME, host));
+  } finally {
+    world.dispose();
+  }
+}
+
+/** The same facts, with the document that `earlier` would have stored. */
+export function after(earlier: InventoryFacts, now: InventoryFacts): InventoryFacts {
+  return {
+    ...now,
+    stable: carryOver(earlier.stable, now.stable),
+    stored: { state: "ok", document: documentOf(earlier) },
+  };
+}
