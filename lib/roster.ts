@@ -27,12 +27,14 @@ export const ROSTER: readonly RosterRow[] = [
     flag: "inventory_taken",
     summary: "Take the hardware, firmware, kernel, OS and security facts of this host",
     built: true,
+    staleAfter: 7 * DAY,
   },
   {
     id: "01_validate_prereqs",
     flag: "prereqs_ok",
     summary: "Check, and install, what each feature needs",
     built: true,
+    staleAfter: 7 * DAY,
   },
   {
     id: "01_kernel_harden",

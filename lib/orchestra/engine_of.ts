@@ -8,11 +8,9 @@ import type { Asked } from "../llm/complete.ts";
 import { installedModels } from "../llm/store.ts";
 import type { Probe } from "../machine/probe.ts";
 import type { CallContext } from "../unit.ts";
+import { SERVE_LOCK } from "./names.ts";
 
-/** Name of the lock that `serve` holds while it runs. */
-export const SERVE_LOCK = "serve";
-
-/** What `serve` says of itself in runtime/serving.json while it runs. */
+/** What `serve` says of itself in runtime/work/serving.json while it runs. */
 export interface Serving {
   readonly url: string;
   readonly keyFile: string;
@@ -21,7 +19,7 @@ export interface Serving {
 }
 
 export function servingPath(probe: Probe): string {
-  return inHome.runtime(probe.home, "serving.json");
+  return inHome.work(probe.home, "serving.json");
 }
 
 /** The engine that `serve` has running; undefined where none is, or it is not ready yet. Only loopback and keys of this home are believed. */

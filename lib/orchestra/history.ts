@@ -83,6 +83,7 @@ export const history: Command = async (desk) => {
 export const logs: Command = async (desk) => {
   const { probe, place, want } = desk;
   const script = scriptOf(desk);
+  const lines = countOf(want, "lines", 200);
   const file = lastLog(desk, script);
   if (file === undefined) {
     throw new ShelterError(
@@ -92,7 +93,6 @@ export const logs: Command = async (desk) => {
       ["./bin/shelter", "status"],
     );
   }
-  const lines = countOf(want, "lines", 200);
   const all = (probe.text(file) ?? "").split("\n").filter((line) => line !== "");
   const records = all.slice(-lines).map(recordOf);
   const { paint } = layout(false);

@@ -6,6 +6,9 @@ import type { ScriptId } from "../unit.ts";
 export const SHELTER = "shelter";
 export const SHELTER_ID: ScriptId = "08_shelter_cli";
 
+/** Name of the lock that `shelter serve` holds while it runs. */
+export const SERVE_LOCK = "serve";
+
 /** All names that a release has in bin/. */
 export const NAMES: readonly string[] = [...ROSTER.map((row) => row.id), SHELTER];
 

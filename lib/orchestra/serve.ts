@@ -1,7 +1,8 @@
 /** `shelter serve`: the engine in the foreground, on loopback, with a key of its own, until it is told to stop. */
+import { dirname } from "node:path";
 import { onSignals } from "../cli/signals.ts";
 import { layout } from "../cli.ts";
-import { EXIT, Interrupted, ShelterError } from "../errors.ts";
+import { EXIT, Interrupted, ShelterError, UsageError } from "../errors.ts";
 import { takeLock } from "../keep/lock.ts";
 import { withGovernor } from "../llm/governor.ts";
 import { startServer } from "../llm/server.ts";
@@ -10,7 +11,8 @@ import { commandLine, duration, printable } from "../report/text.ts";
 import { createVoice } from "../report/voice.ts";
 import type { CallContext } from "../unit.ts";
 import { asJson, countOf, textOf, type Command, type Desk } from "./desk.ts";
-import { engineFor, SERVE_LOCK, servingPath, type Serving } from "./engine_of.ts";
+import { engineFor, servingPath, type Serving } from "./engine_of.ts";
+import { SERVE_LOCK } from "./names.ts";
 
 export const serve: Command = async (desk) => {
   const { machine, probe, want } = desk;
@@ -22,8 +24,8 @@ export const serve: Command = async (desk) => {
   });
   const signal = onSignals(() => undefined);
   const context: CallContext = { probe, act, say, signal };
-  const engine = await engineFor(probe, textOf(want, "model"));
   const port = portOf(desk);
+  const engine = await engineFor(probe, textOf(want, "model"));
   const lock = await takeLock(probe, act, SERVE_LOCK, { script: "08_shelter_cli" });
   if ("busy" in lock) {
     return {
@@ -51,6 +53,7 @@ export const serve: Command = async (desk) => {
         build: engine.build.id,
       };
       try {
+        act.makeFolder(dirname(servingPath(probe)));
         act.write(servingPath(probe), `${JSON.stringify(serving)}\n`, 0o600);
         announce(desk, serving, server.pid, server.readyMs);
         const how = await Promise.race([server.ended, aborted(signal)]);
@@ -104,7 +107,7 @@ function announce({ probe, want }: Desk, serving: Serving, pid: number, readyMs:
     `${[
       `${paint("accent_gold", `${printable(serving.model)} serves at ${serving.url}/v1`)}  ${paint("taupe", `OpenAI-compatible, on loopback only, ready after ${duration(readyMs)}`)}`,
       `${paint("steel", "  Its key is in")} ${printable(file)}`,
-      `${paint("steel", "  Try:")} curl -s ${serving.url}/v1/models -H "Authorization: Bearer $(cat ${printable(file)})"`,
+      `${paint("steel", "  Try:")} curl -s ${serving.url}/v1/models -H @<(printf 'Authorization: Bearer %s' "$(cat ${printable(file)})")`,
       paint("taupe", "  Ctrl-C stops it"),
     ].join("\n")}\n`,
   );
@@ -121,5 +124,9 @@ function portOf({ want }: Desk): number | undefined {
   if (textOf(want, "port") === undefined) return undefined;
   const port = countOf(want, "port", 0);
   if (port <= 65_535) return port;
-  throw new ShelterError("usage", `--port ${port}`, "a port is at most 65535");
+  throw new UsageError("usage", `--port ${port}`, "a port is at most 65535", [
+    "./bin/shelter",
+    "serve",
+    "--help",
+  ]);
 }

@@ -11,6 +11,7 @@ import type { Colour } from "../report/palette.ts";
 import { commandLine, duration, printable, width } from "../report/text.ts";
 import { boardOf, nextOf, type BoardRow, type Standing } from "./board.ts";
 import { asJson, textOf, type Command, type Desk } from "./desk.ts";
+import { SERVE_LOCK } from "./names.ts";
 import { suggestionsOf } from "./trends.ts";
 
 const MARKS: Readonly<Record<Standing, readonly [mark: string, colour: Colour, word: string]>> = {
@@ -142,9 +143,10 @@ function paint(colour: Colour, text: string): string {
   return layout(false).paint(colour, text);
 }
 
+/** Scripts at work, and `serve`, by their locks. */
 function runningNow({ probe, machine }: Desk, board: readonly BoardRow[]) {
   const real = { real: (path: string) => machine.root + path };
-  return board.flatMap(({ script }) => {
+  return [...board.map((row) => row.script), SERVE_LOCK].flatMap((script) => {
     try {
       const holder = lockHolder(probe, real, script);
       return holder && !isGone(probe, holder)

@@ -28,9 +28,13 @@ export const up: Command = async (desk) => {
   const say = await createVoice({ json: want["json"] === true, verbose, env: process.env });
   const signal = onSignals(() => say.line("Still taking back: please wait"));
   const others = othersOf(units);
+  // root was asked to bring the host up: missing Debian packages are part of that
+  const installs = (script: ScriptId) =>
+    machine.me.root && script === "01_validate_prereqs" ? { yes: true } : {};
   const conductor: Conductor = {
     load: (script) => loadUnit(units, script),
-    run: (unit, flags) => runHere(unit, machine, place, { ...want, ...flags }, others, signal),
+    run: (unit, flags) =>
+      runHere(unit, machine, place, { ...want, ...flags, ...installs(unit.id) }, others, signal),
     past: (script) => pastRuns(probe, script),
     heard: (report) => say.line(runLine(report)),
     say,

@@ -25,6 +25,8 @@ function place(name?: string): TestHome {
 function json(ended: Ended): Record<string, unknown> {
   return documentOf(ended) as unknown as Record<string, unknown>;
 }
+/** What is in a folder; ".bun" is Bun's own cache where it runs the sources. */
+const madeIn = (folder: string) => readdirSync(folder).filter((name) => name !== ".bun");
 /** The one host's name in a home. */
 const hostIn = (home: string) => readdirSync(join(home, "status"))[0] ?? "";
 
@@ -50,7 +52,7 @@ for (const way of WAYS) {
       expect(scripts.map((row) => row.script)).toEqual(ROSTER.map((row) => row.id));
       expect(new Set(scripts.map((row) => row.standing))).toEqual(new Set(["open", "absent"]));
       expect([outcome, next]).toEqual(["converged", ["./bin/00_check_structure"]]);
-      expect(readdirSync(at.folder)).toEqual([]);
+      expect(madeIn(at.folder)).toEqual([]);
     });
 
     test("takes back the last run, then everything, and with --forget leaves nothing at all", async () => {
@@ -145,9 +147,9 @@ for (const way of WAYS) {
         [["logs", "--lines", "0"], 2, "whole number"],
         [["ask", "Who", "are", "you?"], 11, "03_build_llama_cpp"],
         [["ask"], 2, "no question"],
-        [["serve", "--port", "99999"], 11, ""],
+        [["serve", "--port", "99999"], 2, "65535"],
         [["update"], 11, "clone"],
-        [["ask", "x", "--home"], 2, "value"],
+        [["logs", "--lines"], 2, "value"],
       ];
       for (const [words, code, says] of cases) {
         const ended = await shelter(at, ...words);
@@ -170,7 +172,7 @@ for (const way of WAYS) {
           true,
         ]);
       }
-      expect(readdirSync(at.folder)).toEqual([]);
+      expect(madeIn(at.folder)).toEqual([]);
     });
 
     test("its flags stand anywhere, a mode alone is a command, and a script's name is that script", async () => {
@@ -185,7 +187,7 @@ for (const way of WAYS) {
         outcome: "planned",
         script: "02_scaffold_dirs",
       });
-      expect(readdirSync(at.folder)).toEqual([]);
+      expect(madeIn(at.folder)).toEqual([]);
     });
 
     test("completions of each shell name every script and command", async () => {
