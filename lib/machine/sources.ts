@@ -153,7 +153,7 @@ function mayHelpToRetry(error: ShelterError): boolean {
   if (error.id !== "download-failed") return false;
   const status = /^HTTP (\d+)/.exec(error.why)?.[1];
   if (status !== undefined) return status === "408" || status === "429" || status.startsWith("5");
-  return !error.why.startsWith("it sends more");
+  return !/^it (sends more|answers with)/.test(error.why);
 }
 
 function wrongLength(url: string, says: number, wanted: number): ShelterError {
