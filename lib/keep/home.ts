@@ -34,5 +34,6 @@ export const inHome = {
   /** The host's inventory: one document, the taking before it inside. */
   inventory: (home: string, host: HostName) => join(home, "runtime", "inventory", `${host}.json`),
   /** Keys of engines that are running: one 0600 file each, gone when its engine stops. */
-  keys: (home: string, ...rest: readonly string[]) => join(home, "runtime", "keys", ...rest),
+  keys: (home: string, ...rest: readonly string[]) =>
+    join(home, "runtime", "work", "keys", ...rest),
 } as const;

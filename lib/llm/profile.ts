@@ -37,7 +37,8 @@ export function defaultProfile(facts: ProfileFacts): Profile {
   const allowed = facts.allowed.length > 0 ? facts.allowed : undefined;
   const fast = facts.performance?.filter((cpu) => !allowed || allowed.includes(cpu)) ?? [];
   const cores = onePerCore(facts.threads, fast.length > 0 ? fast : allowed);
-  const threads = cores.length || fast.length || allowed?.length || facts.logical || 1;
+  const counts = [cores.length, fast.length, facts.allowed.length, facts.logical];
+  const threads = counts.find((count) => count > 0) ?? 1;
   const room = facts.available === undefined ? undefined : facts.available - facts.model.bytes;
   let context = Math.min(facts.model.context ?? 4096, MOST_CONTEXT);
   const perToken = facts.model.kvBytesPerToken;
@@ -71,7 +72,7 @@ export function profileFacts(probe: Probe, model: ServedModel, build: ServingBui
     cpuAtom: probe.text("/sys/devices/cpu_atom/cpus"),
   });
   const memory = parseMeminfo(probe.text("/proc/meminfo") ?? "");
-  const { context, kvBytesPerToken } = model.entry ?? {};
+  const { context, kvBytesPerToken } = model.head ?? {};
   return {
     logical: cpu.logical,
     threads: cpu.threads,

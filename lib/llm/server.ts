@@ -136,7 +136,7 @@ export async function startServer(context: CallContext, options: ServeOptions): 
     log,
     ended,
     stop,
-    get: (path, until) => ask(path, { ...(until ? { signal: until } : {}) }),
+    get: (path, until) => ask(path, until ? { signal: until } : {}),
     post: (path, body, until) =>
       ask(path, {
         method: "POST",

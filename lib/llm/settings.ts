@@ -44,7 +44,14 @@ export interface ServedModel {
   readonly path: string;
   readonly sha256: string;
   readonly bytes: number;
-  readonly entry?: { readonly context?: number; readonly kvBytesPerToken?: number } | undefined;
+  /** What its file says of itself. */
+  readonly head?:
+    | {
+        readonly context?: number | undefined;
+        readonly kvBytesPerToken?: number | undefined;
+        readonly quantisation?: string | undefined;
+      }
+    | undefined;
 }
 
 /** A build as its server needs to know it. */

@@ -1,0 +1,102 @@
+/** Whether one profile is really faster than another: paired samples in, verdict out. Pure. */
+import { deviation, median } from "../bench/stats.ts";
+
+/** Speeds of two profiles, taken in turns: `base[i]` and `other[i]` were neighbours in time. Tokens per second. */
+export interface Pairs {
+  readonly base: readonly number[];
+  readonly other: readonly number[];
+}
+
+/** How `other` compares with `base`: the middle ratio, and how far that middle itself may be off. */
+export interface Comparison {
+  readonly ratio: number;
+  readonly margin: number;
+  readonly pairs: number;
+  /** Pairs in which `other` was faster. */
+  readonly wins: number;
+}
+
+/** Fewer pairs than this decide nothing. */
+export const FEWEST_PAIRS = 5;
+/** A gain below this share is not worth a change, and noise can fake it. */
+export const SMALLEST_GAIN = 0.02;
+/** A loss up to this share passes as none where the spread allows it; no spread excuses a larger one. */
+export const LARGEST_EXCUSED_LOSS = 0.05;
+
+/**
+ * Ratio of neighbours in time, so that a machine that grows slower or faster meanwhile counts for both alike. The margin is twice the standard
+ * error of a median, 1.2533 σ/√n (for normal noise), with σ from the median deviation.
+ */
+export function compare({ base, other }: Pairs): Comparison {
+  const ratios = base.slice(0, other.length).flatMap((one, i) => {
+    const two = other[i];
+    return two !== undefined && one > 0 && two > 0 ? [two / one] : [];
+  });
+  const pairs = ratios.length;
+  return {
+    ratio: median(ratios),
+    margin: pairs === 0 ? Infinity : (2 * 1.2533 * deviation(ratios)) / Math.sqrt(pairs),
+    pairs,
+    wins: ratios.filter((ratio) => ratio > 1).length,
+  };
+}
+
+/** Faster beyond the spread: by more than margin and smallest gain, and in all pairs but at most one in eight. */
+export function isGain({ ratio, margin, pairs, wins }: Comparison): boolean {
+  return (
+    pairs >= FEWEST_PAIRS &&
+    ratio - 1 > Math.max(margin, SMALLEST_GAIN) &&
+    wins >= pairs - Math.floor(pairs / 8)
+  );
+}
+
+/** Slower than may pass as noise. Too few pairs count as a loss: what was not shown harmless is not kept. */
+export function isLoss({ ratio, margin, pairs }: Comparison): boolean {
+  if (pairs < FEWEST_PAIRS) return true;
+  const excused = Math.min(Math.max(margin, SMALLEST_GAIN), LARGEST_EXCUSED_LOSS);
+  return ratio < 1 - excused;
+}
+
+/** The two loads that a profile is judged by. */
+export interface TwoLoads<T> {
+  /** Short questions, new text. */
+  readonly chat: T;
+  /** A text written again with a small change. */
+  readonly rewrite: T;
+}
+export const LOADS = ["chat", "rewrite"] as const;
+export type LoadName = (typeof LOADS)[number];
+
+/** Kept or not, and why, in words. */
+export interface Verdict {
+  readonly keep: boolean;
+  readonly why: string;
+}
+
+/** Keeps a profile that gains on at least one load and loses on neither. */
+export function judge(loads: TwoLoads<Comparison>): Verdict {
+  const lost = LOADS.filter((load) => isLoss(loads[load]));
+  const gained = LOADS.filter((load) => isGain(loads[load]));
+  const said = LOADS.map((load) => `${load} ${showRatio(loads[load])}`).join(", ");
+  if (lost.length > 0)
+    return { keep: false, why: `slower or unproven on ${lost.join(" and ")}: ${said}` };
+  if (gained.length === 0) return { keep: false, why: `no gain beyond the spread: ${said}` };
+  return { keep: true, why: `faster on ${gained.join(" and ")}: ${said}` };
+}
+
+/** True where more pairs cannot be worth their time: far behind on a load already, or clearly no better on both. */
+export function isHopeless(loads: TwoLoads<Comparison>): boolean {
+  if (LOADS.some((load) => loads[load].pairs < 2)) return false;
+  if (LOADS.some((load) => loads[load].ratio < 0.85)) return true;
+  return LOADS.every((load) => loads[load].ratio < 1.01);
+}
+
+/** What a gain is worth: the geometric mean over both loads, for choosing among several that may be kept. */
+export function worth(loads: TwoLoads<Comparison>): number {
+  return Math.sqrt(loads.chat.ratio * loads.rewrite.ratio);
+}
+
+/** "1.52x ± 0.04 (5 of 5 pairs)". */
+export function showRatio({ ratio, margin, pairs, wins }: Comparison): string {
+  return `${ratio.toFixed(2)}x ± ${margin.toFixed(2)} (${wins} of ${pairs} pairs)`;
+}

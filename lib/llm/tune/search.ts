@@ -1,0 +1,154 @@
+/**
+ * The search: which profile is kept, given only a way to time two of them side by side. It knows no engine and no clock of its own, so it is tried
+ * with made-up speeds in the tests.
+ */
+import type { Tried } from "../tuned.ts";
+import type { Profile } from "../settings.ts";
+import type { Candidate, Stage } from "./candidates.ts";
+import {
+  compare,
+  FEWEST_PAIRS,
+  isHopeless,
+  judge,
+  LOADS,
+  worth,
+  type Comparison,
+  type Pairs,
+  type TwoLoads,
+} from "./decide.ts";
+
+/** One turn of two profiles on both loads, neighbours in time. Speeds in tokens per second. */
+export interface Turn {
+  readonly base: TwoLoads<number>;
+  readonly other: TwoLoads<number>;
+  /** Of the generation alone, where it is known apart from the prompt's share. */
+  readonly generation?: { readonly base: TwoLoads<number>; readonly other: TwoLoads<number> };
+}
+
+/** What the search needs of the world. */
+export interface Timing {
+  /** Times both once on both loads; which goes first alternates with `turn`. Undefined where `other` can't be served, with the reason said there. */
+  time(base: Profile, other: Profile, turn: number): Promise<Turn | { readonly refused: string }>;
+  /** Share of the budget that is spent, 0 to 1 and more. */
+  spent(): number;
+  /** Told before each candidate. */
+  trying(what: string): void;
+}
+
+/** What the search found. */
+export interface Found {
+  readonly profile: Profile;
+  /** Generation speed of `profile` against the one at the start; 1 where that one is kept. */
+  readonly gain: TwoLoads<number>;
+  readonly tried: readonly Tried[];
+}
+
+/** Share of the budget that is left for proving the winner. */
+const FOR_PROOF = 0.3;
+/** Pairs of the proof: more than a candidate gets, because this is what is believed in the end. */
+const PROOF_PAIRS = 7;
+
+/**
+ * Goes through the stages, keeps the best of each, and at the end times the winner against the profile at the start once more, with fresh pairs: a
+ * gain that was luck among many candidates is not seen twice. What can't be proven in time is not kept.
+ */
+export async function search(
+  start: Profile,
+  plan: readonly Stage[],
+  timing: Timing,
+): Promise<Found> {
+  const tried: Tried[] = [];
+  let best = start;
+  for (const stage of plan) {
+    let winner:
+      | { readonly candidate: Candidate; readonly worth: number; readonly why: string }
+      | undefined;
+    for (const candidate of stage.candidates(best)) {
+      if (timing.spent() >= 1 - FOR_PROOF) {
+        tried.push({ what: candidate.what, kept: false, why: "not tried: the time was over" });
+        continue;
+      }
+      timing.trying(candidate.what);
+      const outcome = await pairUp(timing, best, candidate.profile, FEWEST_PAIRS, 1 - FOR_PROOF);
+      if ("refused" in outcome) {
+        tried.push({ what: candidate.what, kept: false, why: outcome.refused });
+        continue;
+      }
+      const verdict = judge(outcome.whole);
+      const value = worth(outcome.whole);
+      tried.push({ what: candidate.what, kept: false, why: verdict.why });
+      if (verdict.keep && value > (winner?.worth ?? 0)) {
+        winner = { candidate, worth: value, why: verdict.why };
+      }
+    }
+    if (!winner) continue;
+    best = winner.candidate.profile;
+    const { what } = winner.candidate;
+    const at = tried.findLastIndex((one) => one.what === what);
+    tried[at] = { what, kept: true, why: winner.why };
+  }
+  if (best === start) return { profile: start, gain: { chat: 1, rewrite: 1 }, tried };
+  return await prove(start, best, tried, timing);
+}
+
+async function prove(
+  start: Profile,
+  best: Profile,
+  tried: readonly Tried[],
+  timing: Timing,
+): Promise<Found> {
+  const what = "all that was kept, once more against the start";
+  timing.trying(what);
+  const outcome = await pairUp(timing, start, best, PROOF_PAIRS, Infinity);
+  const nothing = { profile: start, gain: { chat: 1, rewrite: 1 } };
+  const none = tried.map((one) => ({ ...one, kept: false }));
+  if ("refused" in outcome) {
+    return { ...nothing, tried: [...none, { what, kept: false, why: outcome.refused }] };
+  }
+  const verdict = judge(outcome.whole);
+  if (!verdict.keep) {
+    return { ...nothing, tried: [...none, { what, kept: false, why: verdict.why }] };
+  }
+  const { chat, rewrite } = outcome.generation;
+  return {
+    profile: best,
+    gain: { chat: chat.ratio, rewrite: rewrite.ratio },
+    tried: [...tried, { what, kept: true, why: verdict.why }],
+  };
+}
+
+type Compared =
+  | { readonly whole: TwoLoads<Comparison>; readonly generation: TwoLoads<Comparison> }
+  | { readonly refused: string };
+
+/** Times up to `most` pairs, fewer where it is hopeless or the time is over. */
+async function pairUp(
+  timing: Timing,
+  base: Profile,
+  other: Profile,
+  most: number,
+  until: number,
+): Promise<Compared> {
+  const turns: Turn[] = [];
+  for (let turn = 0; turn < most; turn++) {
+    const one = await timing.time(base, other, turn);
+    if ("refused" in one) return one;
+    turns.push(one);
+    if (timing.spent() >= until) break;
+    if (most === FEWEST_PAIRS && isHopeless(compareTurns(turns))) break;
+  }
+  return {
+    whole: compareTurns(turns),
+    generation: compareTurns(turns.map(({ generation, ...whole }) => generation ?? whole)),
+  };
+}
+
+function compareTurns(turns: readonly Pick<Turn, "base" | "other">[]): TwoLoads<Comparison> {
+  const [chat, rewrite] = LOADS.map((load) =>
+    compare({
+      base: turns.map((turn) => turn.base[load]),
+      other: turns.map((turn) => turn.other[load]),
+    } satisfies Pairs),
+  ) as [Comparison, Comparison];
+  return { chat, rewrite };
+}
