@@ -6,10 +6,10 @@ import {
   parseNvidiaSmi,
   parseNvidiaVersion,
 } from "../facts/gpu.ts";
-import { parsePolicy } from "../facts/packages.ts";
 import { versionIn } from "../facts/versions.ts";
 import type { Probe } from "../machine/probe.ts";
 import type { Card, CudaFacts, GlslcFacts } from "./facts.ts";
+import { aptPolicy } from "./policy.ts";
 
 const PCI = "/sys/bus/pci/devices";
 const NVIDIA = "10de";
@@ -121,10 +121,7 @@ async function compilersOf(probe: Probe): Promise<Readonly<Record<string, number
 }
 
 async function aptOffers(probe: Probe): Promise<CudaFacts["offers"]> {
-  if (!probe.which("apt-cache")) return {};
-  const policy = parsePolicy(
-    (await probe.run(["apt-cache", "policy", "nvidia-driver", "nvidia-cuda-toolkit"])).stdout,
-  );
+  const policy = await aptPolicy(probe, ["nvidia-driver", "nvidia-cuda-toolkit"]);
   const driver = policy.get("nvidia-driver")?.candidate;
   const toolkit = policy.get("nvidia-cuda-toolkit")?.candidate;
   return {

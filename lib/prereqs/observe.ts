@@ -2,13 +2,13 @@
 import { parseCpuinfo } from "../facts/cpu.ts";
 import { parseMeminfo } from "../facts/memory.ts";
 import { isDebianLike, parseOsRelease } from "../facts/os.ts";
-import { parsePolicy } from "../facts/packages.ts";
 import type { Probe } from "../machine/probe.ts";
 import type { Args } from "../unit.ts";
 import type { FoundTool, PrereqFacts, WantedPackage } from "./facts.ts";
 import { DEFAULT_FEATURES, FEATURE_IDS, FEATURES, featureOf, type FeatureId } from "./features.ts";
 import { lookAtCuda, lookAtGlslc } from "./look_gpu.ts";
 import { lookAtTools } from "./look_tools.ts";
+import { aptPolicy } from "./policy.ts";
 
 /** Where apt keeps the lists of what it can install. */
 const LISTS = "/var/lib/apt/lists";
@@ -90,10 +90,7 @@ async function wantedPackages(
       .flatMap((tool) => tool.packages),
   );
   if (names.size === 0) return {};
-  const ran = probe.which("apt-cache")
-    ? await probe.run(["apt-cache", "policy", ...names])
-    : undefined;
-  const policy = parsePolicy(ran?.stdout ?? "");
+  const policy = await aptPolicy(probe, [...names]);
   return Object.fromEntries(
     [...names].map((name) => {
       const candidate = policy.get(name)?.candidate;

@@ -41,7 +41,7 @@ afterAll(async () => {
   await host?.stop();
 }, 120_000);
 
-const watched = () => listing(host.root, WATCHED);
+const watched = () => listing(host.root, WATCHED, ["usr"]);
 
 describe.each([
   ["rc", "home/rc"],

@@ -3,22 +3,27 @@ import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 
-/** One line per entry of `folders` (relative to `root`): path, mode, owner, and target or hash. Times are left out. `skip` leaves out a path and all below. */
+/**
+ * One line per entry of `folders` (relative to `root`): path, mode, owner, and a link's target or a file's hash. Of files below `large` the time of their
+ * last change stands for the hash (ctime: no program can set it back).
+ */
 export function listing(
   root: string,
   folders: readonly string[],
-  skip: (path: string) => boolean = () => false,
+  large: readonly string[] = [],
 ): readonly string[] {
   const lines: string[] = [];
   const look = (path: string) => {
     const real = join(root, path);
     const stats = lstatSync(real, { throwIfNoEntry: false });
-    if (!stats || skip(path)) return;
+    if (!stats) return;
     const facts = `${path} ${(stats.mode & 0o7777).toString(8)} ${stats.uid}:${stats.gid}`;
     if (stats.isSymbolicLink()) lines.push(`${facts} -> ${readlinkSync(real)}`);
     else if (stats.isDirectory()) {
       lines.push(`${facts} folder`);
       for (const name of readdirSync(real).sort()) look(join(path, name));
+    } else if (stats.isFile() && large.some((folder) => path.startsWith(`${folder}/`))) {
+      lines.push(`${facts} ${stats.size} bytes, changed ${stats.ctimeMs}`);
     } else if (stats.isFile()) {
       lines.push(`${facts} ${createHash("sha256").update(readFileSync(real)).digest("hex")}`);
     } else lines.push(`${facts} other`);
