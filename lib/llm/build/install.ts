@@ -2,11 +2,12 @@
 import { join } from "node:path";
 import { ShelterError } from "../../errors.ts";
 import { inHome } from "../../keep/home.ts";
-import type { Call, CallContext, Json } from "../../unit.ts";
+import type { Call, CallContext } from "../../unit.ts";
 import { asDocument, type Backend, infoPath } from "../builds.ts";
 import { buildTree, compile } from "./compile.ts";
 import { ENGINE_SOURCE, PROGRAMS } from "./pins.ts";
 import { unpackSource } from "./source.ts";
+import { textOf } from "./words.ts";
 
 /** Arguments of the call, as the plan gives them. */
 export interface BuildArguments {
@@ -69,13 +70,13 @@ async function install(
     took_ms: Math.round(performance.now() - clock),
     files,
   };
-  act.write(infoPath(stage), asDocument(info as Json), 0o644);
+  act.write(infoPath(stage), asDocument(info), 0o644);
   signal.throwIfAborted();
   act.rename(stage, inHome.engines(probe.home, id));
 }
 
 /** Call "discard engine": takes a generation away that "build engine" made. What was compiled stays in runtime/work. */
 export const discardEngine: Call = async ({ probe, act }, args) => {
-  act.remove(inHome.engines(probe.home, String(args["id"])));
+  act.remove(inHome.engines(probe.home, textOf(args, "id")));
   return Promise.resolve();
 };

@@ -88,7 +88,7 @@ async function damageOf(probe: Probe, build: Build): Promise<string | undefined>
 
 /** Leaves out, one by one, the parts whose build failed its proof here. */
 function withRejections(probe: Probe, facts: BuildFacts): BuildFacts {
-  let rejected: { readonly [part: string]: string } = {};
+  const rejected: Record<string, string> = {};
   for (;;) {
     const recipe = recipeOf({ ...facts, rejected });
     const text = recipe && probe.text(rejectionPath(probe.home, recipe.id));
@@ -97,7 +97,7 @@ function withRejections(probe: Probe, facts: BuildFacts): BuildFacts {
     if (!known || rejected[part] !== undefined || facts.asked.with.includes(part)) {
       return { ...facts, rejected };
     }
-    rejected = { ...rejected, [part]: why };
+    rejected[part] = why;
   }
 }
 
@@ -207,5 +207,6 @@ function freeQuarantine(probe: Probe): string {
 function allowedCpus(probe: Probe): number | undefined {
   const status = probe.text("/proc/self/status") ?? "";
   const allowed = /^Cpus_allowed_list:\s*(.*)$/m.exec(status)?.[1];
-  return parseCpuList(allowed ?? "")?.length || undefined;
+  const cpus = parseCpuList(allowed ?? "") ?? [];
+  return cpus.length > 0 ? cpus.length : undefined;
 }

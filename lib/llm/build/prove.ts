@@ -1,13 +1,14 @@
 /** Call "prove engine": a build may serve only after it has computed right, on this host, on every device that it is for. */
 import { join } from "node:path";
 import { IntegrityError, ShelterError } from "../../errors.ts";
-import type { Call, CallContext, Json } from "../../unit.ts";
+import type { Call, CallContext } from "../../unit.ts";
 import { asDocument, type Backend, type Build, builds, proofPath } from "../builds.ts";
 import { defaultProfile, profileFacts, type Profile } from "../profile.ts";
 import { complete, startServer, type Server } from "../server.ts";
 import type { Optional } from "./backends.ts";
 import { buildTree } from "./compile.ts";
 import type { Reference } from "./pins.ts";
+import { textOf } from "./words.ts";
 
 /**
  * Share of the reference's next tokens that must come out the same. The reference holds only positions whose best token leads by 0.5 nats or more:
@@ -31,9 +32,9 @@ interface Heard {
 export const proveEngine =
   (reference: Reference): Call =>
   (context, args) =>
-    prove(context, reference, String(args["id"]), {
-      name: String(args["name"]),
-      path: String(args["path"]),
+    prove(context, reference, textOf(args, "id"), {
+      name: textOf(args, "name"),
+      path: textOf(args, "path"),
     });
 
 async function prove(
@@ -68,7 +69,7 @@ async function prove(
     ...{ schema: 1, build: id, model: reference.model, agreed, answer: onCpu.answer },
     at: new Date(probe.now()).toISOString(),
   };
-  act.write(proofPath(build.folder), asDocument(proof as Json), 0o644);
+  act.write(proofPath(build.folder), asDocument(proof), 0o644);
   const shares = Object.entries(agreed).map(([name, { right, of }]) => `${name} ${right} of ${of}`);
   say.line(`Proven: ${shares.join(", ")}`);
 }

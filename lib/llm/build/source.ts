@@ -6,6 +6,7 @@ import { fetchVerified } from "../../machine/sources.ts";
 import type { Call, CallContext, Source } from "../../unit.ts";
 import { failed, runAsOwner } from "./hands.ts";
 import { ENGINE_SOURCE } from "./pins.ts";
+import { textOf } from "./words.ts";
 
 /** The home's own copy of the bundle. */
 export function sourceCopy(home: string): string {
@@ -63,7 +64,7 @@ async function must(context: CallContext, what: string, argv: readonly string[],
 export const fetchSource: Call = async (context, args) => {
   const { probe, act, say } = context;
   const from = args["from"] as readonly Source[];
-  const { sha256, bytes } = { sha256: String(args["sha256"]), bytes: Number(args["bytes"]) };
+  const [sha256, bytes] = [textOf(args, "sha256"), Number(args["bytes"])];
   const to = sourceCopy(probe.home);
   try {
     await fetchVerified(context, from, to, sha256, bytes);
