@@ -17,7 +17,7 @@ const DISK_MARGIN = 256 * 2 ** 20;
 
 /** Findings of one look; a "fail" blocks. */
 export function diagnoseModels(facts: ModelsFacts, want: Args): readonly Finding[] {
-  const found: Finding[] = [...catalogueFindings(facts), ...damageFindings(facts)];
+  const found: Finding[] = [...catalogueFindings(facts), ...damageFindings(facts, want)];
   if (facts.described?.problem !== undefined) found.push(notDescribed(facts.described));
   if (onlyShows(want)) return found;
   if (typeof want["remove"] === "string") return [...found, ...removalFindings(facts, want)];
@@ -78,7 +78,7 @@ function catalogueFindings(facts: ModelsFacts): readonly Finding[] {
 }
 
 /** What --verify found, and names whose file is gone with nowhere to get it from. */
-function damageFindings(facts: ModelsFacts): readonly Finding[] {
+function damageFindings(facts: ModelsFacts, want: Args): readonly Finding[] {
   const found: Finding[] = [];
   for (const { sha256, damage } of facts.reread) {
     const name = facts.names.find((one) => one.sha256 === sha256)?.name ?? sha256;
@@ -102,10 +102,10 @@ function damageFindings(facts: ModelsFacts): readonly Finding[] {
           },
     );
   }
-  const back = lost(facts);
+  const settled = [...lost(facts), ...toRemove(facts, want)].map((one) => one.name);
   for (const { name, path, sha256 } of facts.names) {
     if (sha256 === undefined || fileOf(facts, sha256)) continue;
-    if (back.some((one) => one.name === name)) continue;
+    if (settled.includes(name)) continue;
     found.push({
       id: `lost-${name}`,
       level: "fail",

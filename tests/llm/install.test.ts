@@ -1,0 +1,390 @@
+/** 03_install_models on a fake machine: choosing, damage, quarantine, removal, and what nobody asked about. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { closeSync, openSync, truncateSync, utimesSync, writeSync } from "node:fs";
+import { observeModels } from "../../lib/llm/install_facts.ts";
+import { unaskedOfModels } from "../../lib/llm/install_unasked.ts";
+import { installedModels } from "../../lib/llm/store.ts";
+import { createProbe } from "../../lib/machine/probe.ts";
+import { sha256 } from "../../lib/machine/hash.ts";
+import type { Args, Finding, RunReport } from "../../lib/unit.ts";
+import { unit } from "../../scripts/03_install_models.ts";
+import { FAKE_HOME, fakeMachine, type FakeFile, type FakeWorld } from "../support/fake_machine.ts";
+import { ggufFile, tinyModel } from "../support/gguf_writer.ts";
+import { catalogueText, type TestModel } from "../support/models.ts";
+import { runOn } from "../support/run.ts";
+
+const worlds: FakeWorld[] = [];
+afterEach(() => {
+  for (const world of worlds.splice(0)) world.dispose();
+});
+
+const at = (path: string) => `${FAKE_HOME}/${path}`;
+const memory = (gib: number) =>
+  `MemTotal: 33554432 kB\nMemAvailable: ${Math.round(gib * 1048576)} kB\n`;
+const A: TestModel = { name: "a", bytes: ggufFile(tinyModel("a")), sources: [{ path: "/data/a" }] };
+const B: TestModel = { name: "b", bytes: ggufFile(tinyModel("b")), sources: [{ path: "/data/b" }] };
+const hash = (model: TestModel) => model.claims?.sha256 ?? sha256(model.bytes);
+const stored = (model: TestModel) => at(`models/sha256/${hash(model)}`);
+
+interface Setting {
+  readonly models?: readonly TestModel[];
+  readonly local?: string;
+  readonly gib?: number;
+  readonly files?: Readonly<Record<string, FakeFile>>;
+  readonly now?: () => number;
+  readonly gpu?: string;
+  readonly cpu?: string;
+}
+function world(setting: Setting = {}): FakeWorld {
+  const { models = [A, B], local, gib = 16, files, now, gpu, cpu = "avx2" } = setting;
+  const made = fakeMachine({
+    files: {
+      "/proc/meminfo": memory(gib),
+      "/proc/cpuinfo": `processor\t: 0\nflags\t\t: fpu sse2 ${cpu}\n`,
+      ...Object.fromEntries(models.map((model) => [`/data/${model.name}`, { bytes: model.bytes }])),
+      [at("models/local.yaml")]: local ?? catalogueText(models, models[0]?.name),
+      ...files,
+    },
+    ...(now ? { now } : {}),
+    ...(gpu === undefined ? {} : { programs: { "nvidia-smi": () => ({ stdout: gpu }) } }),
+  });
+  worlds.push(made);
+  return made;
+}
+const run = (
+  here: FakeWorld,
+  want: Args = {},
+  mode: "apply" | "plan" | "verify" | "undo" = "apply",
+) => runOn(here, unit, { want: { ...want, [mode]: true }, mode });
+const fails = (report: RunReport) => report.findings.filter((one) => one.level === "fail");
+const finding = (all: readonly Finding[], id: string) => all.find((one) => one.id === id);
+const servable = async (here: FakeWorld) =>
+  (await installedModels(createProbe(here.machine, FAKE_HOME, "testhost"))).map((one) => one.name);
+/** Flips one byte and leaves size, time and inode as they were: what a disk does. */
+function rot(here: FakeWorld, model: TestModel, offset = 700) {
+  const path = here.path(stored(model));
+  const like = here.path("/data/times");
+  Bun.spawnSync(["touch", "-r", path, like]);
+  const file = openSync(path, "r+");
+  writeSync(file, Buffer.from([(model.bytes[offset] ?? 0) ^ 1]), 0, 1, offset);
+  closeSync(file);
+  Bun.spawnSync(["touch", "-r", like, path]); // to the nanosecond, which utimes() can't
+}
+
+describe("choosing", () => {
+  test("nobody asked: the catalogue's default; shared.cfg asks; the command line asks", async () => {
+    const here = world();
+    expect((await run(here)).outcome).toBe("changed");
+    expect(await servable(here)).toEqual(["a"]);
+    here.write(at("shared.cfg"), "models: [b]\n");
+    expect((await run(here)).outcome).toBe("changed");
+    expect(await servable(here)).toEqual(["a", "b"]);
+    const other = world();
+    expect((await run(other, { model: "b, a" })).outcome).toBe("changed");
+    expect(await servable(other)).toEqual(["a", "b"]);
+  });
+  test("auto takes the most capable that fits, and stays with it while the memory is taken", async () => {
+    const big = { ...B, claims: { rank: 900, layers: 30, kv_bytes: 500_000 } };
+    const here = world({ models: [A, big], gib: 4 });
+    expect((await run(here, { models: "auto" })).outcome).toBe("changed");
+    expect(await servable(here)).toEqual(["b"]);
+    here.write("/proc/meminfo", memory(0.1));
+    const again = await run(here, { models: "auto" });
+    expect({ outcome: again.outcome, steps: again.steps }).toEqual({
+      outcome: "converged",
+      steps: [],
+    });
+  });
+  test("an unknown name is refused and the known ones are named", async () => {
+    const report = await run(world(), { models: "nonsense" });
+    expect(report.outcome).toBe("blocked");
+    expect(report.error?.why).toContain("phi-3-mini");
+  });
+  test("what does not fit is refused with its sum and what would fit; once there, it is only warned of", async () => {
+    const here = world({ gib: 2 });
+    const report = await run(here, { models: "mistral-7b-v0.3" });
+    expect(report.outcome).toBe("blocked");
+    expect(report.error?.id).toBe("does-not-fit-mistral-7b-v0.3");
+    expect(report.error?.why).toContain(
+      "4.1 GiB weights + 512 MiB KV cache + 124 MiB compute + 512 MiB margin = 5.2 GiB, 2.0 GiB are free",
+    );
+    expect(report.error?.why).toContain("what would fit:");
+    expect((await run(here)).outcome).toBe("changed");
+    here.write("/proc/meminfo", memory(0.05));
+    const tight = await run(here);
+    expect(tight.outcome).toBe("converged");
+    expect(finding(tight.findings, "does-not-fit-a")?.level).toBe("warn");
+  });
+  test("a disk too small is told before anything is fetched", async () => {
+    const huge = { ...A, claims: { bytes: 2 ** 40, kv_bytes: 1 } };
+    const here = world({ models: [huge], gib: 2000 });
+    const report = await run(here);
+    expect(report.error?.id).toBe("disk-too-small");
+    expect(here.exists(at("runtime/work/fetch"))).toBe(false);
+  });
+  test("a card's free memory counts", async () => {
+    const gpu =
+      "name, memory.total [MiB], memory.used [MiB]\nNVIDIA GeForce GTX 1050 Ti, 4096 MiB, 56 MiB\n";
+    const report = await run(world({ gpu, gib: 8 }), { models: "phi-3-mini" }, "plan");
+    const text = report.picture?.join("\n") ?? "";
+    expect(text).toMatch(
+      /= GPU\s+3\.9 GiB\s+of 3\.9 GiB free, 384 MiB margin included: 30 of 33 layers/,
+    );
+  });
+  test("a name that is taken by a file of the operator's is left alone", async () => {
+    const here = world({ files: { [at("models/a.gguf")]: "mine" } });
+    const report = await run(here);
+    expect(report.error?.id).toBe("name-taken-a");
+    expect(here.read(at("models/a.gguf"))).toBe("mine");
+  });
+  test("a damaged catalogue or shared.cfg blocks, with line and reason, and stays as it is", async () => {
+    const here = world({ local: "models:\n  a: 5\n" });
+    const report = await run(here);
+    expect(report.outcome).toBe("blocked");
+    expect(report.error?.why).toContain("line 2");
+    expect(here.read(at("models/local.yaml"))).toBe("models:\n  a: 5\n");
+    const other = await run(world({ files: { [at("shared.cfg")]: "models: {\n" } }));
+    expect(other.error?.id).toBe("config-unusable");
+  });
+});
+
+describe("a source that gives the wrong thing", () => {
+  test("other bytes than the catalogue says: corrupt, set aside, nothing named", async () => {
+    const lying = { ...A, claims: { sha256: "ab".repeat(32) } };
+    const here = world({ models: [lying] });
+    const report = await run(here);
+    expect(report.outcome).toBe("corrupt");
+    expect(report.error?.id).toBe("hash-differs");
+    expect(await servable(here)).toEqual([]);
+    expect(here.exists(at(`runtime/quarantine/${sha256(A.bytes)}`))).toBe(true);
+    expect(here.exists(at("models/a.gguf"))).toBe(false);
+  });
+  test("the right hash, and yet no model: corrupt, never named, and the download is kept", async () => {
+    const bytes = A.bytes.subarray(0, A.bytes.length - 40);
+    const here = world({ models: [{ ...A, bytes }] });
+    const report = await run(here);
+    expect(report.outcome).toBe("corrupt");
+    expect(report.error?.why).toContain("cut short");
+    expect(here.exists(at("models/a.gguf"))).toBe(false);
+    expect(here.exists(at(`runtime/work/fetch/${sha256(bytes)}/part`))).toBe(true);
+  });
+});
+
+describe("damage at rest", () => {
+  test("one flipped bit: unseen by a plain run, found by --verify (which writes nothing), mended by --recheck", async () => {
+    const here = world();
+    await run(here, { models: "a,b" });
+    rot(here, A);
+    expect((await run(here, { models: "a,b" })).outcome).toBe("converged");
+    const before = here.picture(FAKE_HOME);
+    const report = await run(here, { models: "a,b" }, "verify");
+    expect(report.outcome).toBe("corrupt");
+    expect(fails(report).map((one) => one.id)).toEqual(["damaged-a"]);
+    expect(fails(report)[0]?.fix).toEqual(["03_install_models", "--recheck"]);
+    expect(here.picture(FAKE_HOME)).toEqual(before);
+    const mended = await run(here, { models: "a,b", recheck: true });
+    expect(mended.outcome).toBe("changed");
+    expect(await servable(here)).toEqual(["a", "b"]);
+    expect((await run(here, { models: "a,b" }, "verify")).outcome).toBe("converged");
+    expect(here.picture(at("runtime/quarantine")).length).toBe(2); // the folder and the one damaged file
+  });
+  test("a file that changed is not served until it is proven again, and goes aside when it can't be", async () => {
+    const here = world();
+    await run(here);
+    here.write(stored(A), { bytes: Buffer.concat([A.bytes, Buffer.from("x")]), mode: 0o600 });
+    expect(await servable(here)).toEqual([]);
+    const report = await run(here);
+    expect(report.outcome).toBe("changed");
+    expect(await servable(here)).toEqual(["a"]);
+    expect(here.exists(at("runtime/quarantine"))).toBe(true);
+  });
+  test("touched, but the same bytes: proven again, nothing fetched", async () => {
+    const here = world();
+    await run(here);
+    utimesSync(here.path(stored(A)), 1, 1);
+    expect(await servable(here)).toEqual([]);
+    const report = await run(here);
+    expect(report.steps.map((one) => one.do)).toEqual(["call"]);
+    expect(await servable(here)).toEqual(["a"]);
+  });
+  test("damaged and its source gone: the file stays aside, also after the run is taken back; never served", async () => {
+    const here = world();
+    await run(here);
+    rot(here, A);
+    here.remove("/data/a");
+    const report = await run(here, { recheck: true });
+    expect(report.outcome).toBe("rolled-back");
+    expect(await servable(here)).toEqual([]);
+    expect(here.exists(stored(A))).toBe(false);
+    here.write("/data/a", { bytes: A.bytes });
+    expect((await run(here)).outcome).toBe("changed");
+    expect(await servable(here)).toEqual(["a"]);
+  });
+  test("a model that is in no catalogue any more and damaged: corrupt, with the way out", async () => {
+    const here = world();
+    await run(here, { models: "a,b" });
+    here.write(at("models/local.yaml"), catalogueText([A], "a"));
+    rot(here, B);
+    const report = await run(here, { recheck: true });
+    expect(report.outcome).toBe("corrupt");
+    expect(report.error?.id).toBe("lost-b");
+    expect(report.error?.fix).toEqual(["03_install_models", "--remove", "b"]);
+    expect(await servable(here)).toEqual(["a"]);
+    expect((await run(here, { remove: "b" })).outcome).toBe("changed");
+    expect((await run(here)).outcome).toBe("converged");
+  });
+  test("a damaged proof is no proof", async () => {
+    const here = world();
+    await run(here);
+    for (const text of [
+      "",
+      "{",
+      "null",
+      "[]",
+      '{"schema":1}',
+      here.read(at(`runtime/verified/${hash(A)}.json`)).replace('"schema":1', '"schema":2'),
+    ]) {
+      here.write(at(`runtime/verified/${hash(A)}.json`), text);
+      expect(await servable(here)).toEqual([]);
+      expect((await run(here)).outcome).toBe("changed");
+      expect(await servable(here)).toEqual(["a"]);
+    }
+  });
+});
+
+describe("an undo", () => {
+  test("takes the model away and keeps the download for the next run", async () => {
+    const here = world();
+    await run(here);
+    expect((await run(here, {}, "undo")).outcome).toBe("changed");
+    expect(await servable(here)).toEqual([]);
+    here.remove("/data/a");
+    expect((await run(here)).outcome).toBe("changed");
+    expect(await servable(here)).toEqual(["a"]);
+  });
+  test("of a removal brings it back", async () => {
+    const here = world();
+    await run(here, { models: "a,b" });
+    expect((await run(here, { remove: "b" })).outcome).toBe("changed");
+    expect(await servable(here)).toEqual(["a"]);
+    expect((await run(here, { remove: "b" }, "undo")).outcome).toBe("changed");
+    expect(await servable(here)).toEqual(["a", "b"]);
+  });
+});
+
+describe("a model of one's own", () => {
+  test("--describe gives the entry, which then installs it", async () => {
+    const here = world({ local: "", files: { "/data/own model.gguf": { bytes: B.bytes } } });
+    const report = await run(here, { describe: "/data/own model.gguf" });
+    expect(report.outcome).toBe("converged");
+    const text = report.picture?.join("\n") ?? "";
+    here.write(at("models/local.yaml"), text);
+    expect((await run(here, { models: "own-model" })).outcome).toBe("changed");
+    expect(await servable(here)).toEqual(["own-model"]);
+  });
+  test("a file that is no model is not described", async () => {
+    const here = world({ files: { "/data/x": "no model" } });
+    expect((await run(here, { describe: "/data/x" })).error?.why).toContain(
+      "does not begin with GGUF",
+    );
+    expect((await run(here, { describe: "/data/none" })).error?.why).toContain("no such file");
+  });
+  test("a file put into models/ by hand is not served, and said", async () => {
+    const here = world({ files: { [at("models/hand.gguf")]: { bytes: B.bytes } } });
+    const report = await run(here);
+    expect(await servable(here)).toEqual(["a"]);
+    expect(finding(report.findings, "not-in-store-hand")?.fix?.[1]).toBe("--describe");
+  });
+});
+
+describe("what nobody asked about appears and vanishes", () => {
+  const DAY = 86_400_000;
+  const asked = async (here: FakeWorld, id: string, want: Args = {}) =>
+    finding((await run(here, want, "plan")).unasked, id);
+  const q41 = (name: string, type: number): TestModel => ({
+    name,
+    bytes: ggufFile({ ...tinyModel(name), tensors: [{ name: "t", shape: [32, 64], type }] }),
+    sources: [{ path: `/data/${name}` }],
+    claims: { title: "The same", quantisation: type === 3 ? "Q4_1" : "Q4_0" },
+  });
+
+  test("a quantisation without fast kernels, with the alternative", async () => {
+    const here = world({ models: [q41("old", 3), q41("new", 2)] });
+    await run(here);
+    expect((await asked(here, "slow-quantisation-old"))?.fix).toEqual(["03_install_models", "new"]);
+    await run(here, { models: "new" });
+    expect(await asked(here, "slow-quantisation-new")).toBeUndefined();
+    here.write("/proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu sse2\n"); // no AVX2: none has them
+    expect(await asked(here, "slow-quantisation-old")).toBeUndefined();
+  });
+  test("bytes that were long not proven", async () => {
+    let now = Date.parse("2026-01-01T00:00:00Z");
+    const here = world({ now: () => now });
+    await run(here);
+    now += 30 * DAY;
+    expect(await asked(here, "long-unproven-a")).toBeUndefined();
+    now += DAY;
+    expect((await asked(here, "long-unproven-a"))?.what).toContain("31 days");
+    await run(here, { recheck: true });
+    expect(await asked(here, "long-unproven-a")).toBeUndefined();
+  });
+  test("a large model that shared.cfg does not ask for, and large files without a name", async () => {
+    const here = world();
+    await run(here, { models: "a,b" });
+    const said = async (id: string) => {
+      const facts = await observeModels(createProbe(here.machine, FAKE_HOME, "testhost"), {});
+      const large = facts.files.map((file) => ({ ...file, bytes: 2 ** 30 }));
+      expect(finding(unaskedOfModels(facts), id)).toBeUndefined(); // a few kilobytes are not worth a word
+      return finding(unaskedOfModels({ ...facts, files: large }), id);
+    };
+    expect(await said("unused-b")).toBeUndefined();
+    here.write(at("shared.cfg"), "models: [a]\n");
+    expect((await said("unused-b"))?.fix).toEqual(["03_install_models", "--remove", "b"]);
+    expect(await said("files-without-name")).toBeUndefined();
+    here.remove(at("models/b.gguf"));
+    expect(await said("unused-b")).toBeUndefined();
+    expect((await said("files-without-name"))?.fix).toEqual([
+      "03_install_models",
+      "--remove",
+      "nameless",
+    ]);
+    expect((await run(here, { remove: "nameless" })).outcome).toBe("changed");
+    expect(await said("files-without-name")).toBeUndefined();
+  });
+  test("a host that could run more", async () => {
+    const here = world({ models: [A], gib: 16 });
+    await run(here);
+    expect((await asked(here, "could-run-more"))?.fix).toEqual(["03_install_models", "qwen3.5-4b"]);
+    here.write("/proc/meminfo", memory(1));
+    expect(await asked(here, "could-run-more")).toBeUndefined();
+    here.write("/proc/meminfo", memory(16));
+    here.write(at("shared.cfg"), "models: [a]\n"); // the operator chose
+    expect(await asked(here, "could-run-more")).toBeUndefined();
+  });
+  test("files in quarantine, and a download that was stopped", async () => {
+    const here = world();
+    await run(here);
+    expect(await asked(here, "quarantine-not-empty")).toBeUndefined();
+    here.write(at("runtime/quarantine/x"), "damaged");
+    expect((await asked(here, "quarantine-not-empty"))?.what).toContain("1 damaged file(s)");
+    const hash = "8a83c7fb9049a9b2e92266fa7ad04933bb53aa1e85136b7b30f1b8000ff2edef";
+    expect(await asked(here, "half-fetched-phi-3-mini")).toBeUndefined();
+    here.write(at(`runtime/work/fetch/${hash}/part`), "");
+    truncateSync(here.path(at(`runtime/work/fetch/${hash}/part`)), 300 * 2 ** 20);
+    expect((await asked(here, "half-fetched-phi-3-mini"))?.what).toContain("300 MiB of 2.2 GiB");
+  });
+  test("a model that the card holds only in part", async () => {
+    const gpu = (free: number) =>
+      `name, memory.total [MiB], memory.used [MiB]\nGTX 1050 Ti, ${free} MiB, 0 MiB\n`;
+    const split: TestModel = {
+      ...A,
+      claims: { layers: 32, kv_bytes: 393_216, context: 4096, vocabulary: 32_064, embedding: 3072 },
+    };
+    const here = world({ models: [split], gpu: gpu(1500) });
+    await run(here);
+    expect((await asked(here, "split-a"))?.why).toContain("q8_0 KV cache");
+    const roomy = world({ models: [split], gpu: gpu(4096) });
+    await run(roomy);
+    expect(await asked(roomy, "split-a")).toBeUndefined();
+  });
+});
