@@ -1,4 +1,5 @@
 /** What every subcommand of `shelter` is given, and what it answers. */
+import { flagsOf, readArgs, SHARED_FLAGS } from "../cli/flags.ts";
 import type { Place } from "../cli/place.ts";
 import { UsageError } from "../errors.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -44,6 +45,13 @@ export async function loadUnit(units: Units, script: ScriptId): Promise<AnyUnit>
 /** Finds another script's unit for the engine, so that a killed run of it can be finished. */
 export function othersOf(units: Units): (script: ScriptId) => Promise<AnyUnit | undefined> {
   return async (script) => (await units[script]?.())?.unit;
+}
+
+/** A unit's whole command line when `shelter` runs it: its own defaults, what it shares with `shelter`, and what was decided for it. */
+export async function wantFor(unit: AnyUnit, shared: Args, decided: Args = {}): Promise<Args> {
+  const defaults = await readArgs(unit.id, flagsOf(unit), []);
+  const kept = Object.entries(shared).filter(([name]) => name in SHARED_FLAGS);
+  return { ...defaults, ...Object.fromEntries(kept), ...decided };
 }
 
 /** A report or any other value that is made of JSON alone, as JSON's type. */

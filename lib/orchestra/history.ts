@@ -9,6 +9,7 @@ import { duration, printable, table } from "../report/text.ts";
 import type { Json, Outcome, ScriptId } from "../unit.ts";
 import { asJson, countOf, textOf, type Command, type Desk } from "./desk.ts";
 import { isScriptId } from "./names.ts";
+import { fallenSpeeds, speedLines, speedsOf } from "./speeds.ts";
 import { suggestionsOf, trendsOf } from "./trends.ts";
 
 const MARK: Readonly<Record<Outcome, string>> = {
@@ -33,7 +34,8 @@ export const history: Command = async (desk) => {
   const script = scriptOf(desk);
   const past = pastRuns(probe, script);
   const trends = trendsOf(past);
-  const unasked = suggestionsOf(past, probe.now());
+  const speeds = script === undefined || script === "04_llm_benchmark" ? speedsOf(probe) : [];
+  const unasked = [...suggestionsOf(past, probe.now()), ...fallenSpeeds(speeds)];
   const view = layout(want["verbose"] === true);
   const rows = trends.map((one) => [
     `  ${one.script}`,
@@ -61,6 +63,7 @@ export const history: Command = async (desk) => {
       outcome: "converged",
       trends,
       runs: past,
+      speeds,
       unasked,
     }),
     lines:
@@ -75,6 +78,8 @@ export const history: Command = async (desk) => {
             "",
             ...table(list).map((line) => view.paint("sage", line)),
             "",
+            ...speedLines(speeds).map((line) => view.paint("steel", `  ${line}`)),
+            ...(speeds.length > 0 ? [""] : []),
             ...unaskedLines(unasked, view),
           ],
   };

@@ -5,7 +5,15 @@ import { EXIT } from "../errors.ts";
 import { errorLines, unaskedLines } from "../report/human.ts";
 import { printable } from "../report/text.ts";
 import type { Outcome, RunReport } from "../unit.ts";
-import { asJson, loadUnit, othersOf, type Command, type Desk, type Spoken } from "./desk.ts";
+import {
+  asJson,
+  loadUnit,
+  othersOf,
+  wantFor,
+  type Command,
+  type Desk,
+  type Spoken,
+} from "./desk.ts";
 import { unaskedOf } from "./summary.ts";
 import { STAGES } from "./stages.ts";
 
@@ -18,7 +26,7 @@ async function look(desk: Desk, mode: "plan" | "verify"): Promise<Spoken> {
   for (const { script, want } of STAGES) {
     signal.throwIfAborted();
     const unit = await loadUnit(desk.units, script);
-    const wanted = { ...want, ...desk.want, [mode]: true };
+    const wanted = await wantFor(unit, desk.want, { ...want, [mode]: true });
     runs.push(await runHere(unit, desk.machine, desk.place, wanted, othersOf(desk.units), signal));
   }
   const outcome = together(runs);

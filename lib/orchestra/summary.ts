@@ -17,15 +17,15 @@ export function unaskedOf(runs: readonly RunReport[]): readonly Finding[] {
 
 /** One line of a run: how it ended, and how long it took. */
 export function runLine(run: RunReport): string {
-  const { paint } = layout(false);
-  const good = EXIT[run.outcome] === 0;
+  const mark = EXIT[run.outcome] === 0 ? "✓" : "✗";
+  const steps = run.steps.length === 1 ? "1 step" : `${run.steps.length} steps`;
   const words =
     run.outcome === "converged"
       ? "already as it should be"
       : run.outcome === "changed"
-        ? `done, ${run.steps.length} step${run.steps.length === 1 ? "" : "s"}`
+        ? `done, ${steps}`
         : run.outcome;
-  return `${paint(good ? "sage" : "rust", good ? "  ✓" : "  ✗")} ${paint("steel", run.script.padEnd(20))} ${paint(good ? "sage" : "rust", words)} ${paint("taupe", duration(run.took_ms))}`;
+  return `  ${mark} ${run.script.padEnd(20)} ${words}, ${duration(run.took_ms)}`;
 }
 
 /** What of a run's findings the operator has to know: failures first. */

@@ -5,6 +5,7 @@ import { layout, printReport, runHere } from "../cli.ts";
 import { EXIT, UsageError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
 import { readJournal, standingRuns } from "../keep/journal.ts";
+import { isGone, lockHolder } from "../keep/lock.ts";
 import { createAct } from "../machine/act.ts";
 import { TEMPORARY_PREFIX } from "../machine/durable.ts";
 import type { Probe } from "../machine/probe.ts";
@@ -15,6 +16,7 @@ import {
   loadUnit,
   othersOf,
   textOf,
+  wantFor,
   type Command,
   type Desk,
   type Spoken,
@@ -60,22 +62,17 @@ export const undo: Command = async (desk) => {
   };
 };
 
-function takeBack(desk: Desk, script: ScriptId, signal: AbortSignal): Promise<RunReport> {
-  return loadUnit(desk.units, script).then((unit) =>
-    runHere(
-      unit,
-      desk.machine,
-      desk.place,
-      { ...desk.want, undo: true },
-      othersOf(desk.units),
-      signal,
-    ),
-  );
+async function takeBack(desk: Desk, script: ScriptId, signal: AbortSignal): Promise<RunReport> {
+  const unit = await loadUnit(desk.units, script);
+  const want = await wantFor(unit, desk.want, { undo: true });
+  return runHere(unit, desk.machine, desk.place, want, othersOf(desk.units), signal);
 }
 
 /** Newest first. A script whose last run can't be taken back is left as it is, with all its earlier runs; the others go on. */
 async function undoAll(desk: Desk, only: ScriptId | undefined): Promise<Spoken> {
   const { probe, place, want } = desk;
+  const busy = atWork(desk);
+  if (busy) return busy;
   const signal = onSignals(() => undefined);
   const stuck = new Set<ScriptId>();
   const runs: RunReport[] = [];
@@ -109,7 +106,7 @@ async function undoAll(desk: Desk, only: ScriptId | undefined): Promise<Spoken> 
     exit: EXIT[outcome],
     json: asJson({ schema: 1, host: place.host, outcome, runs, removed: cleared }),
     lines: [
-      ...runs.map(runLine),
+      ...runs.map((run) => paint(EXIT[run.outcome] === 0 ? "sage" : "rust", runLine(run))),
       ...warningLines(runs, want["verbose"] === true),
       ...cleared.map((path) => paint("steel", `  removed ${printable(path)}`)),
       ...(EXIT[outcome] === 0 ? record : []),
@@ -121,6 +118,24 @@ async function undoAll(desk: Desk, only: ScriptId | undefined): Promise<Spoken> 
           ),
     ],
   };
+}
+
+/** Nothing is taken from under a script or an engine that runs. */
+function atWork({ machine, place, probe }: Desk): Spoken | undefined {
+  const names = probe
+    .list(inHome.locks(place.home))
+    .flatMap((name) => /^(\d\d_\w+|serve)\.lock$/.exec(name)?.[1] ?? []);
+  for (const name of names) {
+    const holder = lockHolder(probe, { real: (path) => machine.root + path }, name);
+    if (!holder || isGone(probe, holder)) continue;
+    const { pid, since } = holder;
+    return {
+      exit: EXIT.locked,
+      json: asJson({ schema: 1, host: place.host, outcome: "locked", running: name, pid, since }),
+      lines: [`${name} is running: process ${pid}, since ${since}. Stop it first`],
+    };
+  }
+  return undefined;
 }
 
 /**

@@ -10,7 +10,7 @@ import { duration, printable } from "../report/text.ts";
 import type { Failure, Outcome, RunReport, ScriptId } from "../unit.ts";
 import { answerOf, askModel, type Answer } from "./ask.ts";
 import { conduct, type Conducted, type Conductor } from "./conduct.ts";
-import { asJson, loadUnit, othersOf, textOf, type Command, type Desk } from "./desk.ts";
+import { asJson, loadUnit, othersOf, textOf, wantFor, type Command, type Desk } from "./desk.ts";
 import { installAsRoot } from "./packages.ts";
 import { STAGES } from "./stages.ts";
 import { boardFrom } from "./status.ts";
@@ -33,8 +33,10 @@ export const up: Command = async (desk) => {
     machine.me.root && script === "01_validate_prereqs" ? { yes: true } : {};
   const conductor: Conductor = {
     load: (script) => loadUnit(units, script),
-    run: (unit, flags) =>
-      runHere(unit, machine, place, { ...want, ...flags, ...installs(unit.id) }, others, signal),
+    run: async (unit, flags) => {
+      const wanted = await wantFor(unit, want, { ...flags, ...installs(unit.id) });
+      return runHere(unit, machine, place, wanted, others, signal);
+    },
     past: (script) => pastRuns(probe, script),
     heard: (report) => say.line(runLine(report)),
     say,
@@ -56,14 +58,8 @@ export const up: Command = async (desk) => {
     else [outcome, error] = [asked.outcome, asked.error];
   }
   if (EXIT[outcome] === 0) {
-    const own = await runHere(
-      await loadUnit(units, OWN),
-      machine,
-      place,
-      { ...want },
-      others,
-      signal,
-    );
+    const unit = await loadUnit(units, OWN);
+    const own = await runHere(unit, machine, place, await wantFor(unit, want), others, signal);
     if (EXIT[own.outcome] !== 0) [outcome, error] = [own.outcome, own.error];
   }
   const took_ms = Math.round(performance.now() - began);

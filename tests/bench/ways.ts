@@ -18,17 +18,11 @@ export async function peakOf(argv: readonly string[], folder: string): Promise<n
     env: plainEnvironment(folder),
     stdio: ["ignore", "ignore", "ignore"],
   });
-  let running = true;
-  const ended = child.exited.then((code) => {
-    running = false;
-    return code;
-  });
   let peak = 0;
-  while (running) {
+  for (; child.exitCode === null && child.signalCode === null; await Bun.sleep(1)) {
     peak = Math.max(peak, highWater(child.pid));
-    await Bun.sleep(1);
   }
-  const code = await ended;
+  const code = await child.exited;
   if (code === 1) throw new Error(`${argv.join(" ")} ended with 1`);
   if (peak === 0) throw new Error(`${argv.join(" ")} ended before it could be looked at`);
   return peak;
