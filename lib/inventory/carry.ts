@@ -14,6 +14,7 @@ export function carryOver(before: Stable, now: Stable): Stable {
     Math.abs(before.memory.total - now.memory.total) <= before.memory.total * SAME_MEMORY;
   return {
     ...now,
+    machine: { ...now.machine, virtual: kept(before.machine.virtual, now.machine.virtual) },
     memory: sameMemory
       ? {
           ...now.memory,

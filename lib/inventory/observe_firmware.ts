@@ -5,7 +5,7 @@ import { parseOsRelease } from "../facts/os.ts";
 import { filled, saidByFirmware } from "../facts/text.ts";
 import type { Probe } from "../machine/probe.ts";
 import type { Stable } from "./document.ts";
-import { absent, denied, failed, readKnown, type Known } from "./known.ts";
+import { absent, denied, failed, isKnown, readKnown, type Known } from "./known.ts";
 
 const DMI = "/sys/class/dmi/id";
 const EFIVARS = "/sys/firmware/efi/efivars";
@@ -35,23 +35,34 @@ export function observeMachine(
   };
 }
 
-/** What the machine runs in, if anything: systeminformation knows hypervisors, systemd and the kernel know containers. */
+/** What the machine runs in, if anything. The same for root and for a user, so that both take the same inventory. */
 export async function observeVirtual(probe: Probe, hypervisor: boolean): Promise<Known<string>> {
   const container =
     filled(probe.text("/run/systemd/container")) ??
     (probe.stat("/.dockerenv") || probe.stat("/run/.containerenv") ? "container" : undefined);
-  let host: string | undefined;
-  if (hypervisor) {
-    try {
-      const { system } = await probe.system();
-      const found = await system();
-      host = filled(found.virtualHost) ?? "a hypervisor that does not name itself";
-    } catch (error) {
-      host = `a hypervisor (${error instanceof Error ? error.message : String(error)})`;
-    }
+  if (!hypervisor) return container ?? "none";
+  const host = await hypervisorName(probe);
+  if (!isKnown(host)) return host;
+  return container === undefined ? host : `${container} in ${host}`;
+}
+
+/** systemd asks the processor itself; where it is missing, systeminformation looks for marks of some hypervisors, most of which only root sees. */
+async function hypervisorName(probe: Probe): Promise<Known<string>> {
+  if (probe.which("systemd-detect-virt") !== undefined) {
+    const ran = await probe.run(["systemd-detect-virt", "--vm"]);
+    const name = /^[a-z0-9-]{1,40}$/.exec(ran.stdout.trim())?.[0];
+    if (name !== undefined && name !== "none") return name;
   }
-  if (container !== undefined) return host === undefined ? container : `${container} in ${host}`;
-  return host ?? "none";
+  try {
+    const { system } = await probe.system();
+    const name = filled((await system()).virtualHost)?.toLowerCase();
+    if (name !== undefined) return name;
+  } catch (error) {
+    return failed(`systeminformation: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return probe.me.root
+    ? absent("a hypervisor that does not name itself")
+    : denied("which hypervisor this runs in");
 }
 
 /** How the machine boots, and what it guards it with. */

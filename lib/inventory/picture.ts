@@ -72,7 +72,7 @@ export function pictureOf({ stable, moving }: InventoryFacts): readonly string[]
 function machineText(machine: Stable["machine"]): string {
   const names = [machine.vendor, machine.product].map(valueOf).filter((one) => one !== undefined);
   const who = names.length > 0 ? names.join(" ") : said(machine.product);
-  const inside = valueOf(machine.virtual) ?? "none";
+  const inside = said(machine.virtual);
   const bios = isKnown(machine.bios)
     ? `, firmware ${machine.bios.version} of ${machine.bios.date}`
     : "";

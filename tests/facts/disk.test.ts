@@ -34,6 +34,14 @@ test("a failing hard disk: its verdict, its replaced and its unreadable sectors"
   expect(reading.state === "ok" && isFailing(reading.smart)).toBe(true);
 });
 
+test("each sign alone is enough to call a disk failing", () => {
+  for (const sign of [{ passed: false }, { reallocated: 1 }, { pending: 1 }, { mediaErrors: 1 }]) {
+    expect(isFailing(sign)).toBe(true);
+  }
+  expect(isFailing({ passed: true, reallocated: 0, pending: 0, mediaErrors: 0 })).toBe(false);
+  expect(isFailing({})).toBe(false);
+});
+
 test("why there is no health to read is told apart", () => {
   const said = (string: string) =>
     JSON.stringify({ smartctl: { messages: [{ string, severity: "error" }], exit_status: 2 } });

@@ -37,6 +37,17 @@ test("as a user lspci hides the links, and nothing is made up", () => {
   expect(expectedLink({ speed: 8, width: 4 }, undefined)).toBeUndefined();
 });
 
+test("the lesser of both ends counts, for speed and for width", () => {
+  expect(expectedLink({ speed: 16, width: 4 }, { speed: 8, width: 16 })).toEqual({
+    speed: 8,
+    width: 4,
+  });
+  expect(expectedLink({ speed: 8, width: 16 }, { speed: 16, width: 4 })).toEqual({
+    speed: 8,
+    width: 4,
+  });
+});
+
 test("below is slower or narrower", () => {
   expect(isBelow({ speed: 2.5, width: 16 }, { speed: 8, width: 16 })).toBe(true);
   expect(isBelow({ speed: 8, width: 8 }, { speed: 8, width: 16 })).toBe(true);

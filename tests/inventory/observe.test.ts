@@ -129,7 +129,7 @@ test("phantom as a user: hybrid cores, and what root would add is said", async (
 
 test("a plain virtual machine: its disk is virtual whatever it says, and no health is guessed", async () => {
   const facts = await factsOf(plainVm());
-  expect(facts.stable.machine).toMatchObject({ profile: "plain", virtual: "KVM" });
+  expect(facts.stable.machine).toMatchObject({ profile: "plain", virtual: "kvm" });
   expect(facts.stable.machine.vendor).toEqual({
     unknown: "the firmware shows no DMI here",
     because: "absent",
@@ -234,4 +234,43 @@ test("an idle link below its best is unknown; a busy one is below", async () => 
     }),
   );
   expect(asleep.moving.links[0]).toMatchObject({ state: "unknown", why: "the device sleeps" });
+});
+
+test("a hypervisor's name: from systemd, else from systeminformation, else root would know", async () => {
+  const { programs: _, ...bare } = plainVm();
+  const virtual = async (system: object, root: boolean) =>
+    (await factsOf({ ...bare, me: { root }, system: { ...bare.system, ...system } })).stable.machine
+      .virtual;
+  const nameless = { system: () => Promise.resolve({ virtual: true, virtualHost: "" }) };
+  expect(await virtual({}, false)).toBe("kvm");
+  expect(await virtual(nameless, false)).toEqual({
+    unknown: "root would add: which hypervisor this runs in",
+    because: "denied",
+  });
+  expect(await virtual(nameless, true)).toEqual({
+    unknown: "a hypervisor that does not name itself",
+    because: "absent",
+  });
+  const inside = await factsOf({ ...plainVm(), files: { ...plainVm().files, "/.dockerenv": "" } });
+  expect(inside.stable.machine.virtual).toBe("container in kvm");
+});
+
+test("a slower port above a card lowers what is to be expected of its link", async () => {
+  const narrow = await factsOf(
+    shadow({ files: { "/sys/devices/pci0000:00/0000:00:01.0/max_link_width": "4\n" } }),
+  );
+  expect(narrow.stable.links[0]?.expected).toEqual({ speed: 8, width: 4 });
+});
+
+test("a counter that several threads share is counted once", async () => {
+  const throttle = (cpu: number, core: number, count: number) => ({
+    [`/sys/devices/system/cpu/cpu${cpu}/thermal_throttle/core_throttle_count`]: `${count}\n`,
+    [`/sys/devices/system/cpu/cpu${cpu}/thermal_throttle/package_throttle_count`]: "7\n",
+    [`/sys/devices/system/cpu/cpu${cpu}/topology/core_id`]: `${core}\n`,
+    [`/sys/devices/system/cpu/cpu${cpu}/topology/physical_package_id`]: "0\n",
+  });
+  const facts = await factsOf(
+    shadow({ files: { ...throttle(0, 0, 3), ...throttle(4, 0, 3), ...throttle(1, 1, 2) } }),
+  );
+  expect(facts.moving.throttled).toEqual({ core: 5, package: 7, milliseconds: 0 });
 });

@@ -208,6 +208,16 @@ test("heat is counted from the last inventory of the same boot, and from boot af
   expect(found(after(first, await counted(15, "another")), "heat-rose")?.what).toContain(
     "15 times since boot",
   );
+  const nameless = {
+    ...(await counted(15)),
+    moving: { ...(await counted(15)).moving, boot: { unknown: "", because: "absent" as const } },
+  };
+  expect(
+    found(
+      after({ ...first, moving: { ...first.moving, boot: nameless.moving.boot } }, nameless),
+      "heat-rose",
+    )?.what,
+  ).toContain("15 times since boot");
   expect(documentOf(first).moving.throttled).toEqual({ core: 10, package: 0, milliseconds: 0 });
 });
 

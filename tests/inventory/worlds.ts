@@ -285,6 +285,7 @@ export function phantom({
 export function plainVm(): FakeMachineOptions {
   return {
     me: { root: true },
+    programs: { "systemd-detect-virt": () => ({ stdout: "kvm\n" }) },
     system: {
       battery: () => Promise.resolve({ ...POWER, hasBattery: false }),
       system: () => Promise.resolve({ virtual: true, virtualHost: "KVM" }),
