@@ -77,6 +77,7 @@ export const ROSTER: readonly RosterRow[] = [
     flag: "llm_benchmarked",
     summary: "Measure the live build and models, watch the baseline, tune",
     built: true,
+    staleAfter: 7 * DAY,
   },
   {
     id: "05_deploy_agents",

@@ -2,7 +2,7 @@
 import type { End, Entry } from "../keep/journal.ts";
 import { isDone, type DamagedStatus, type Status } from "../keep/status.ts";
 import { ROSTER, type RosterRow } from "../roster.ts";
-import type { Outcome, ScriptId } from "../unit.ts";
+import type { Json, Outcome, ScriptId } from "../unit.ts";
 
 /** "open": never ran, or was taken back. "stale": it held once, and may not any more. "absent": not part of this build. */
 export type Standing = "done" | "open" | "failed" | "stale" | "absent";
@@ -22,11 +22,6 @@ export interface BoardRow {
   readonly fix?: readonly string[];
 }
 
-/** Scripts whose result is no longer proven once one of these has changed something. */
-const RESTS_ON: Readonly<Partial<Record<ScriptId, readonly ScriptId[]>>> = {
-  "04_llm_benchmark": ["03_build_llama_cpp", "03_install_models"],
-};
-
 /**
  * The board of one host.
  * @param statusOf reads the status file of a flag.
@@ -38,7 +33,17 @@ export function boardOf(
   entries: readonly Entry[],
   now: number,
 ): readonly BoardRow[] {
-  return ROSTER.map((row) => standingOf(row, statusOf(row.flag), entries, now));
+  const factsOf = (script: ScriptId): Json | undefined => {
+    const status = statusOf(ROSTER.find((row) => row.id === script)?.flag ?? "");
+    return status === undefined || "damaged" in status ? undefined : status.facts;
+  };
+  const measured = whatIsMeasured(factsOf);
+  return ROSTER.map((row) => {
+    const standing = standingOf(row, statusOf(row.flag), entries, now);
+    return row.id === "04_llm_benchmark" && standing.standing === "done" && measured !== undefined
+      ? { ...standing, standing: "stale", why: measured, fix: [`./bin/${row.id}`] }
+      : standing;
+  });
 }
 
 function standingOf(
@@ -63,7 +68,7 @@ function standingOf(
     const because = lastEndOf(row.id, entries)?.why;
     return { ...last, standing: "failed", ...(because === undefined ? {} : { why: because }), fix };
   }
-  const stale = whyStale(row, status, entries, now);
+  const stale = whyStale(row, status, now);
   return stale === undefined
     ? { ...last, standing: "done" }
     : { ...last, standing: "stale", why: stale, fix };
@@ -78,27 +83,40 @@ function wasTakenBack(script: ScriptId, entries: readonly Entry[]): boolean {
   );
 }
 
-function whyStale(
-  row: RosterRow,
-  status: Status,
-  entries: readonly Entry[],
-  now: number,
-): string | undefined {
+function whyStale(row: RosterRow, status: Status, now: number): string | undefined {
   const at = Date.parse(status.at);
   if (at > now + CLOCK_SLACK) return "its time is in the future: the clock went back";
-  if (row.staleAfter !== undefined && now - at > row.staleAfter) {
-    return `it is older than ${days(row.staleAfter)}`;
+  if (row.staleAfter === undefined || now - at <= row.staleAfter) return undefined;
+  return `it is older than ${days(row.staleAfter)}`;
+}
+
+/** What a benchmark measured is what is live and installed now; otherwise what differs. All three facts are the scripts' own digests. */
+function whatIsMeasured(factsOf: (script: ScriptId) => Json | undefined): string | undefined {
+  const [own, engine, models] = (
+    ["04_llm_benchmark", "03_build_llama_cpp", "03_install_models"] as const
+  ).map((script) => members(factsOf(script)));
+  if (!own || !engine || !models) return undefined;
+  const [build, live] = [own["build"], engine["live"]];
+  if (typeof build === "string" && typeof live === "string" && build !== live) {
+    return `it measured ${build}, and ${live} is live now`;
   }
-  const moved = (RESTS_ON[row.id] ?? []).find((base) =>
-    entries.some(
-      (one) =>
-        one.kind === "end" &&
-        one.script === base &&
-        one.outcome === "changed" &&
-        Date.parse(one.at) > at,
-    ),
-  );
-  return moved === undefined ? undefined : `${moved} changed something since`;
+  const known = namesIn(own["models"]);
+  const missing = namesIn(models["models"]).find((name) => !known.includes(name));
+  return missing === undefined ? undefined : `${missing} was installed since`;
+}
+
+function members(value: Json | undefined): { readonly [key: string]: Json } | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as { readonly [key: string]: Json })
+    : undefined;
+}
+
+function namesIn(value: Json | undefined): readonly string[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((one: Json) => {
+    const name = members(one)?.["name"];
+    return typeof name === "string" ? [name] : [];
+  });
 }
 
 /** Clocks of two runs may differ by this much without anybody having set them back. Milliseconds. */

@@ -132,20 +132,29 @@ describe("the board", () => {
     ).toBe("stale");
   });
 
-  test("a benchmark is stale once the engine or the models changed after it", () => {
-    const statuses = [status("04_llm_benchmark", "changed", HOUR)];
-    expect(
-      board(statuses, [end("e", "03_build_llama_cpp", "changed", HOUR / 2)])("04_llm_benchmark")
-        .standing,
-    ).toBe("stale");
-    expect(
-      board(statuses, [end("e", "03_build_llama_cpp", "changed", 2 * HOUR)])("04_llm_benchmark")
-        .standing,
-    ).toBe("done");
-    expect(
-      board(statuses, [end("e", "03_build_llama_cpp", "rolled-back", HOUR / 2)])("04_llm_benchmark")
-        .standing,
-    ).toBe("done");
+  test("a benchmark is stale once another build is live or another model is there", () => {
+    const with_ = (live: string, models: readonly string[]) =>
+      board([
+        {
+          ...status("04_llm_benchmark", "changed", HOUR),
+          facts: { build: "b-1", models: [{ name: "small" }] },
+        },
+        { ...status("03_build_llama_cpp", "changed", 2 * HOUR), facts: { live } },
+        {
+          ...status("03_install_models", "changed", 2 * HOUR),
+          facts: { models: models.map((name) => ({ name })) },
+        },
+      ])("04_llm_benchmark");
+    expect(with_("b-1", ["small"]).standing).toBe("done");
+    expect(with_("b-1", []).standing).toBe("done");
+    expect([with_("b-2", ["small"]).standing, with_("b-2", ["small"]).why]).toEqual([
+      "stale",
+      "it measured b-1, and b-2 is live now",
+    ]);
+    expect(with_("b-1", ["small", "large"]).why).toBe("large was installed since");
+    expect(board([status("04_llm_benchmark", "changed", HOUR)])("04_llm_benchmark").standing).toBe(
+      "done",
+    );
   });
 
   test("a time in the future is stale, a minute of it is not", () => {
