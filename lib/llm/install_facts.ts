@@ -7,6 +7,7 @@ import { configError, lookAtConfig } from "../hosts/config.ts";
 import { inHome } from "../keep/home.ts";
 import type { Probe } from "../machine/probe.ts";
 import type { Args } from "../unit.ts";
+import { liveBuild } from "./builds.ts";
 import { lookAtCatalogue, type Catalogue, type CatalogueEntry } from "./catalogue.ts";
 import type { Room } from "./fit.ts";
 import { checkModel } from "./prove.ts";
@@ -161,7 +162,10 @@ async function rereadAll(probe: Probe, files: readonly StoredFile[]): Promise<re
 
 async function roomOf(probe: Probe): Promise<Room> {
   const ram = parseMeminfo(probe.text("/proc/meminfo") ?? "")?.available ?? 0;
-  if (!probe.which("nvidia-smi")) return { ram };
+  // an engine without a GPU back-end leaves the card alone; before the first build the card counts
+  const live = liveBuild(probe);
+  const blind = live !== undefined && !live.info.backends.some((one) => one !== "cpu");
+  if (blind || !probe.which("nvidia-smi")) return { ram };
   const asked = NVIDIA_FIELDS.filter((field) => /^(name|memory\.)/.test(field)).join(",");
   const ran = await probe.$`nvidia-smi --query-gpu=${asked} --format=csv`;
   const cards = ran.code === 0 ? parseNvidiaSmi(ran.stdout) : [];

@@ -102,10 +102,10 @@ function damageFindings(facts: ModelsFacts, want: Args): readonly Finding[] {
           },
     );
   }
-  const settled = [...lost(facts), ...toRemove(facts, want)].map((one) => one.name);
+  const settled = new Set([...lost(facts), ...toRemove(facts, want)].map((one) => one.name));
   for (const { name, path, sha256 } of facts.names) {
     if (sha256 === undefined || fileOf(facts, sha256)) continue;
-    if (settled.includes(name)) continue;
+    if (settled.has(name)) continue;
     found.push({
       id: `lost-${name}`,
       level: "fail",
@@ -130,11 +130,11 @@ function notDescribed(described: { readonly path: string; readonly problem?: str
 }
 
 function removalFindings(facts: ModelsFacts, want: Args): readonly Finding[] {
-  const there = toRemove(facts, want).map((one) => one.name);
+  const there = new Set(toRemove(facts, want).map((one) => one.name));
   return String(want["remove"])
     .split(",")
     .filter((name) => name.trim() !== "" && name.trim() !== NAMELESS)
-    .filter((name) => !there.includes(name.trim()))
+    .filter((name) => !there.has(name.trim()))
     .map((name) => ({
       id: `not-installed-${name.trim()}`,
       level: "info",

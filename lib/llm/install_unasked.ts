@@ -38,10 +38,9 @@ function slow(facts: ModelsFacts, { name, head, entry }: InstalledModel): readon
   const most = head.types[0]?.type ?? "";
   if (!WITHOUT_KERNELS.has(most) || !facts.isa.includes("avx2") || facts.room.gpu) return [];
   const title = entry?.title ?? name;
-  const others = facts.catalogue.entries.filter(
+  const other = facts.catalogue.entries.find(
     (one) => one.title === title && one.name !== name && !WITHOUT_KERNELS.has(one.quantisation),
   );
-  const [other] = others;
   return [
     {
       id: `slow-quantisation-${name}`,

@@ -4,7 +4,7 @@ import { ShelterError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
 import type { Probe } from "../machine/probe.ts";
 import { keepForNextFetch, partOf } from "../machine/sources.ts";
-import type { Call } from "../unit.ts";
+import type { Call, Json } from "../unit.ts";
 import { readGguf, type Gguf } from "./gguf.ts";
 import { brokenGguf } from "./gguf_cursor.ts";
 import type { ModelHead, Proof } from "./store.ts";
@@ -29,7 +29,8 @@ export function checkModel(probe: Pick<Probe, "bytes" | "stat" | "real">, path: 
  * @throws IntegrityError where the bytes are the wanted ones and still no sound model: fetching them again would not help.
  */
 export const proveModel: Call = async ({ probe, act, say, signal }, args) => {
-  const sha256 = String(args["sha256"]);
+  const sha256 = word(args, "sha256");
+  const name = word(args, "name");
   const path = inHome.store(probe.home, sha256);
   const entry = probe.stat(path);
   if (entry?.kind !== "file") {
@@ -38,7 +39,7 @@ export const proveModel: Call = async ({ probe, act, say, signal }, args) => {
     ]);
   }
   if (args["hashed"] !== true) {
-    const label = `verifying ${String(args["name"])}`;
+    const label = `verifying ${name}`;
     const hash = await probe.sha256(
       path,
       (done) => say.progress(label, done, entry.size, "B"),
@@ -49,7 +50,7 @@ export const proveModel: Call = async ({ probe, act, say, signal }, args) => {
       act.makeFolder(inHome.quarantine(probe.home));
       act.replaceWith(place, path);
       act.remove(inHome.verified(probe.home, sha256));
-      say.line(`${String(args["name"])} is damaged: its file was moved to ${place}`);
+      say.line(`${name} is damaged: its file was moved to ${place}`);
       say.detail({ damaged: path, sha256: hash, wanted: sha256, quarantine: place });
       return;
     }
@@ -63,6 +64,13 @@ export const proveModel: Call = async ({ probe, act, say, signal }, args) => {
   act.write(note, `${JSON.stringify(proof)}\n`);
 };
 
+/** An argument that this unit's own plan put there as text. */
+function word(args: { readonly [key: string]: Json }, key: string): string {
+  const value = args[key];
+  if (typeof value === "string") return value;
+  throw new Error(`the step has no "${key}"`);
+}
+
 function headOf(gguf: Gguf): ModelHead & { readonly bytes: number } {
   const { bytes, architecture, quantisation, types, layers, context, embedding } = gguf;
   const { kvBytesPerToken, vocabulary, parameters, chatTemplate } = gguf;
@@ -74,7 +82,7 @@ function headOf(gguf: Gguf): ModelHead & { readonly bytes: number } {
 
 /** Takes a model's file out of the store. It waits in runtime/work, where a fetch of it or an undo finds it, until that is pruned. */
 export const setModelAside: Call = async ({ probe, act }, args) => {
-  const sha256 = String(args["sha256"]);
+  const sha256 = word(args, "sha256");
   const path = inHome.store(probe.home, sha256);
   if (probe.stat(path)?.kind !== "file") return;
   keepForNextFetch({ probe, act }, path, sha256);
@@ -82,7 +90,7 @@ export const setModelAside: Call = async ({ probe, act }, args) => {
 
 /** The way back of `setModelAside`. */
 export const bringModelBack: Call = async ({ probe, act }, args) => {
-  const sha256 = String(args["sha256"]);
+  const sha256 = word(args, "sha256");
   const path = inHome.store(probe.home, sha256);
   if (probe.stat(path)) return;
   const part = partOf(probe.home, sha256);

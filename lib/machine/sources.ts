@@ -54,12 +54,12 @@ export async function fetchVerified(
   };
   act.makeFolder(folder);
   act.makeFolder(dirname(to));
-  if (await alreadyWhole(context, wanted)) return void giveName(context, wanted, to);
+  if (await alreadyWhole(context, wanted)) return giveName(context, wanted, to);
   const failures: ShelterError[] = [];
   for (const source of from) {
     try {
       await attempt(context, source, wanted);
-      return void giveName(context, wanted, to);
+      return giveName(context, wanted, to);
     } catch (error) {
       context.signal.throwIfAborted();
       if (!(error instanceof ShelterError) || error.id === "disk-full") throw error;

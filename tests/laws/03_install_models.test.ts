@@ -1,5 +1,5 @@
 /** The laws on 03_install_models, over worlds with other catalogues, stores, sources and wishes. (--recheck orders work to be done again, so it never empties a plan: tests/llm/install.test.ts.) */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { sha256 } from "../../lib/machine/hash.ts";
 import { unit } from "../../scripts/03_install_models.ts";
 import { FAKE_HOME, type FakeFile } from "../support/fake_machine.ts";
@@ -94,22 +94,20 @@ lawsOf(unit, worlds, {
       : undefined,
 });
 
-const removals = fc
-  .record({ both: fc.boolean(), proven: fc.boolean() })
-  .map(({ both }): LawWorld => {
-    const bytes = ggufFile(tinyModel("gone"));
-    const hash = sha256(bytes);
-    return {
-      machine: {
-        files: {
-          "/proc/meminfo": meminfo,
-          [at(`models/sha256/${hash}`)]: { bytes, mode: 0o600 },
-          [at("models/gone.gguf")]: { link: `sha256/${hash}` },
-          ...(both ? { [at("models/stays.gguf")]: { link: `sha256/${hash}` } } : {}),
-        },
+const removals = fc.record({ both: fc.boolean() }).map(({ both }): LawWorld => {
+  const bytes = ggufFile(tinyModel("gone"));
+  const hash = sha256(bytes);
+  return {
+    machine: {
+      files: {
+        "/proc/meminfo": meminfo,
+        [at(`models/sha256/${hash}`)]: { bytes, mode: 0o600 },
+        [at("models/gone.gguf")]: { link: `sha256/${hash}` },
+        ...(both ? { [at("models/stays.gguf")]: { link: `sha256/${hash}` } } : {}),
       },
-      want: { remove: "gone" },
-    };
-  });
+    },
+    want: { remove: "gone" },
+  };
+});
 
 lawsOf(unit, removals, { runs: 4 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { ShelterError } from "../../lib/errors.ts";
 import { lookAtCatalogue, readCatalogue } from "../../lib/llm/catalogue.ts";
 import { parseCatalogue } from "../../lib/llm/catalogue_parse.ts";

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { IntegrityError } from "../../lib/errors.ts";
 import { parseGguf, type Gguf } from "../../lib/llm/gguf.ts";
 import { ggufFile, ggufHead, tinyModel, type GgufPlan } from "../support/gguf_writer.ts";

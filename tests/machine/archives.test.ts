@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { IntegrityError } from "../../lib/errors.ts";
 import { extractFromTgz } from "../../lib/machine/tar.ts";
 import { extractFromZip } from "../../lib/machine/zip.ts";

