@@ -1,8 +1,17 @@
 /** The journal's index across files and torn lines, and the views that follow from it. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { recordEnd } from "../../lib/engine/record.ts";
 import { inHome } from "../../lib/keep/home.ts";
-import { appendEntry, canonical, readJournal, type NewEntry } from "../../lib/keep/journal.ts";
+import {
+  appendEntry,
+  canonical,
+  readJournal,
+  type Entry,
+  type NewEntry,
+} from "../../lib/keep/journal.ts";
 import { lastEnd, readStatus, statusText } from "../../lib/keep/status.ts";
 import { createAct, type Act } from "../../lib/machine/act.ts";
 import { createProbe, type Probe } from "../../lib/machine/probe.ts";
@@ -73,3 +82,21 @@ test("a view that can't be written is said, and the run is over all the same", a
   expect(said.join()).toContain("00_check_structure rebuilds it");
   expect(readStatus(probe, "dirs_scaffolded")).toBeUndefined();
 });
+
+test("many processes that append at once leave no gap, no double and no torn line", async () => {
+  const home = mkdtempSync(join(tmpdir(), "shelter-journal-"));
+  try {
+    const writer = resolve(import.meta.dir, "../support/journal_writer.ts");
+    const writers = Array.from({ length: 6 }, () =>
+      Bun.spawn([process.execPath, writer, home, "40"], { stdio: ["ignore", "ignore", "inherit"] }),
+    );
+    for (const one of writers) expect(await one.exited).toBe(0);
+    const folder = inHome.journal(home, "testhost");
+    const lines = readFileSync(join(folder, "00000000.jsonl"), "utf8").trimEnd().split("\n");
+    const entries = lines.map((line) => JSON.parse(line) as Entry);
+    expect(entries.map((one) => one.index)).toEqual(Array.from({ length: 240 }, (_, i) => i));
+    expect(new Set(entries.map((one) => one.run)).size).toBe(240);
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+}, 60_000);
