@@ -84,7 +84,14 @@ export type Undo =
   | { readonly never: Irreversible };
 
 /** Why an act has no way back. A test counts the uses of each. */
-export type Irreversible = "only-reads" | "adds-content-addressed-file" | "work-folder-only";
+export type Irreversible =
+  | "only-reads"
+  | "adds-content-addressed-file"
+  | "work-folder-only"
+  /** It rebuilds what follows from the journal, which no undo rewinds. */
+  | "view-of-the-journal"
+  /** It gives back what somebody provably gone still held. */
+  | "lock-of-the-dead";
 
 /** Name of a function in `Unit.calls`. */
 export type CallName = string;

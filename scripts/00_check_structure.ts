@@ -2,6 +2,7 @@
 /** Checks and repairs the home: folders, owners, modes, links, locks, space, left-overs, settings and status files. */
 import { main } from "../lib/cli.ts";
 import { clearLocks, pruneWork } from "../lib/home/structure_calls.ts";
+import { mendStatuses } from "../lib/home/statuses.ts";
 import { observeStructure } from "../lib/home/structure.ts";
 import { diagnoseStructure } from "../lib/home/structure_findings.ts";
 import { planStructure } from "../lib/home/structure_plan.ts";
@@ -18,16 +19,16 @@ export const unit: Unit<StructureFacts> = {
   observe: observeStructure,
   diagnose: diagnoseStructure,
   plan: planStructure,
-  calls: { clear_locks: clearLocks, prune_work: pruneWork },
+  calls: { clear_locks: clearLocks, mend_statuses: mendStatuses, prune_work: pruneWork },
   unasked: unaskedOfStructure,
   digest: ({ counted, space }) => ({
     ...counted,
     free: space?.free ?? null,
     inodes_free: space?.inodesFree ?? null,
   }),
-  fingerprint: ({ owner, folders, config }) => ({
+  fingerprint: ({ owner, scaffolded, config }) => ({
     owner: { ...owner },
-    folders: folders.map(({ path, standing, mode }) => `${standing} ${mode ?? ""} ${path}`),
+    scaffolded,
     config: config.state,
   }),
 };

@@ -6,8 +6,6 @@ import type { HostName, Owner } from "../unit.ts";
 
 /** Every folder of ours is its owner's alone. */
 export const FOLDER_MODE = 0o700;
-/** So is every file of settings or records. */
-export const FILE_MODE = 0o600;
 
 /** One folder of a home and what it is for. */
 export interface Folder {

@@ -1,12 +1,11 @@
 /** 02_scaffold_dirs: what is there of a home, and what is still to be made. Observing reads; all else is pure. */
 import { configFindings, configRepair, type ConfigFacts } from "../hosts/config_repair.ts";
 import { lookAtConfig } from "../hosts/config.ts";
-import { DEFAULT_CONFIG_TEXT } from "../hosts/config_default.ts";
 import { inHome } from "../keep/home.ts";
 import type { Probe } from "../machine/probe.ts";
 import type { Finding, HostName, Owner, Step } from "../unit.ts";
-import { freeName } from "./aside.ts";
-import { FILE_MODE, FOLDER_MODE, isInTheWay, lookAtFolders, type FoundFolder } from "./layout.ts";
+import { freeName } from "../keep/aside.ts";
+import { FOLDER_MODE, isInTheWay, lookAtFolders, type FoundFolder } from "./layout.ts";
 import { isPrivate } from "./modes.ts";
 
 /** A home before or after its scaffolding. */
@@ -62,16 +61,6 @@ export function planScaffold({ home, folders, config }: ScaffoldFacts): readonly
     }
   }
   steps.push(...configRepair(config));
-  if (config.reading.state === "absent") {
-    const why = "the settings, explained; yours from now on";
-    steps.push({
-      do: "write",
-      path: config.path,
-      content: DEFAULT_CONFIG_TEXT,
-      mode: FILE_MODE,
-      why,
-    });
-  }
   return steps;
 }
 

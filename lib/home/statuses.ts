@@ -1,35 +1,50 @@
-/** This host's status files that can't be read, with the line, and what the journal says in their place. */
-import { join } from "node:path";
+/** This host's status files against the journal that they are a view of: which are damaged, missing or outdated, and how they are mended. */
 import { jsonProblem } from "../facts/json_place.ts";
 import { inHome } from "../keep/home.ts";
-import { lastEnd, readStatus, statusText } from "../keep/status.ts";
+import { readJournal, type End } from "../keep/journal.ts";
+import { readStatus, setAside, writeStatus } from "../keep/status.ts";
 import type { Probe } from "../machine/probe.ts";
-import { freeName } from "./aside.ts";
-import type { DamagedStatus } from "./structure_facts.ts";
+import { ROSTER } from "../roster.ts";
+import type { Call } from "../unit.ts";
+import type { BadStatus } from "./structure_facts.ts";
 
-/** Looks at each status file of this host. A peer's are the peer's to mend. */
-export function lookAtStatuses(probe: Probe): readonly DamagedStatus[] {
-  const folder = inHome.status(probe.home, probe.host);
-  const damaged: DamagedStatus[] = [];
-  for (const name of probe.list(folder)) {
-    if (!name.endsWith(".json")) continue;
-    const path = join(folder, name);
-    const flag = name.slice(0, -".json".length);
-    if (probe.stat(path)?.kind !== "file") continue; // a link or folder is named elsewhere
+/** Looks at the status of each script of the roster. A peer's are the peer's to mend. */
+export function lookAtStatuses(probe: Probe): readonly BadStatus[] {
+  const ends = lastEnds(probe);
+  return ROSTER.flatMap(({ flag }): readonly BadStatus[] => {
+    const path = inHome.status(probe.home, probe.host, flag);
+    const kind = probe.stat(path)?.kind;
+    if (kind !== undefined && kind !== "file") return []; // a link or folder is named elsewhere
     const status = readStatus(probe, flag);
-    if (status === undefined || !("damaged" in status)) continue;
-    const place = jsonProblem(probe.text(path) ?? "") ?? {
-      line: 1,
-      column: 1,
-      why: status.damaged,
-    };
-    const end = lastEnd(probe, flag);
-    damaged.push({
-      path,
-      ...place,
-      aside: freeName(probe, path, "damaged"),
-      ...(end ? { rebuilt: statusText(probe.host, end) } : {}),
-    });
+    const end = ends.get(flag);
+    const bad = { flag, path, inJournal: end !== undefined };
+    if (status !== undefined && "damaged" in status) {
+      const place = jsonProblem(probe.text(path) ?? "");
+      const state = { is: "damaged", line: 1, column: 1, why: status.damaged, ...place } as const;
+      return [{ ...bad, state }];
+    }
+    if (!end) return [];
+    if (kind === undefined) return [{ ...bad, state: { is: "missing" } }];
+    const old = status !== undefined && status.journal.index < end.index;
+    return old ? [{ ...bad, state: { is: "older than the journal" } }] : [];
+  });
+}
+
+/** Moves damaged status files aside, never deleting one, and writes anew what the journal knows of. */
+export const mendStatuses: Call = ({ probe, act, say }) => {
+  const ends = lastEnds(probe);
+  for (const { flag, path, state } of lookAtStatuses(probe)) {
+    const end = ends.get(flag);
+    const aside = end ? writeStatus(probe, act, end) : setAside(probe, act, flag);
+    if (state.is === "damaged" && aside !== undefined) {
+      say.line(`${path}, line ${state.line}: ${state.why}. Moved aside to ${aside}`);
+    }
   }
-  return damaged;
+  return Promise.resolve();
+};
+
+function lastEnds(probe: Probe): ReadonlyMap<string, End> {
+  const ends = new Map<string, End>();
+  for (const entry of readJournal(probe)) if (entry.kind === "end") ends.set(entry.flag, entry);
+  return ends;
 }

@@ -3,9 +3,10 @@ import { dirname, join } from "node:path";
 import { lookAtConfig } from "../hosts/config.ts";
 import { DEFAULT_CONFIG } from "../hosts/settings.ts";
 import { inHome } from "../keep/home.ts";
+import { isDone, readStatus } from "../keep/status.ts";
 import { TEMPORARY_PREFIX } from "../machine/durable.ts";
 import type { Entry, Probe } from "../machine/probe.ts";
-import { freeName } from "./aside.ts";
+import { freeName } from "../keep/aside.ts";
 import { usersOf } from "./in_use.ts";
 import { lookAtFolders } from "./layout.ts";
 import { lookAtLocks } from "./locks.ts";
@@ -20,8 +21,10 @@ export const TEMPORARY_AGE = 60 * 60 * 1000;
 
 /** Never looked into: git's own folder and what a package manager put there. */
 const NOT_OURS = new Set([".git", "node_modules"]);
-/** Walked for their size alone: copies that keep the modes of what they are copies of, and scratch space. */
-const UNJUDGED = ["runtime/snapshots/", "runtime/quarantine/", "runtime/work/"];
+/** Walked for their size alone: copies that keep the modes and names of what they are copies of, and scratch space. */
+const SCRATCH = ["runtime/snapshots/", "runtime/quarantine/", "runtime/work/"];
+/** Locks come and go as we look, and each is shut from the start. */
+const UNJUDGED = [...SCRATCH, "runtime/locks/"];
 /** Folders that only our programs write to: what root left there belongs to the home. */
 const ONLY_OURS =
   /^(?:bin|status|logs|runtime|models|venv|shared\.cfg[^/]*|history_main\.log)(?:\/|$)/;
@@ -48,7 +51,10 @@ export async function observeStructure(probe: Probe): Promise<StructureFacts> {
     host: probe.host,
     me: { uid: probe.me.uid, root: probe.me.root },
     owner: probe.owner,
-    scaffolded: config.state !== "absent",
+    scaffolded:
+      config.state !== "absent" ||
+      seen.configCopies.length > 0 ||
+      isDone(readStatus(probe, "dirs_scaffolded")),
     counted: seen.counted,
     folders: lookAtFolders(probe),
     wrongModes: seen.wrongModes,
@@ -118,7 +124,7 @@ function walk(probe: Probe) {
     const relative = entry.path.slice(home.length + 1);
     if (
       name.startsWith(TEMPORARY_PREFIX) &&
-      !UNJUDGED.some((folder) => relative.startsWith(folder))
+      !SCRATCH.some((folder) => relative.startsWith(folder))
     ) {
       temporaries.push({
         path: entry.path,

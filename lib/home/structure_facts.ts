@@ -63,16 +63,21 @@ export interface Leftover {
   readonly usedBy?: User;
 }
 
-/** A status file that can't be read as one. */
-export interface DamagedStatus {
+/** A status file that is not what follows from the journal. */
+export interface BadStatus {
+  readonly flag: string;
   readonly path: string;
-  readonly line: number;
-  readonly column: number;
-  readonly why: string;
-  /** Where it is moved to. */
-  readonly aside: string;
-  /** Its text anew, from the journal; undefined where the journal knows of no run. */
-  readonly rebuilt?: string;
+  readonly state:
+    | {
+        readonly is: "damaged";
+        readonly line: number;
+        readonly column: number;
+        readonly why: string;
+      }
+    | { readonly is: "missing" }
+    | { readonly is: "older than the journal" };
+  /** True where the journal knows of a run of this script, so that the file can be rebuilt. */
+  readonly inJournal: boolean;
 }
 
 /** All that is seen. Times in milliseconds, sizes in bytes. */
@@ -81,7 +86,7 @@ export interface StructureFacts {
   readonly host: HostName;
   readonly me: { readonly uid: number; readonly root: boolean };
   readonly owner: Owner;
-  /** True once 02_scaffold_dirs has written shared.cfg. */
+  /** True once 02_scaffold_dirs was here: there is a shared.cfg, or one that was set aside, or its status says so. */
   readonly scaffolded: boolean;
   readonly counted: {
     readonly files: number;
@@ -103,7 +108,7 @@ export interface StructureFacts {
     readonly bytes: number;
     readonly old: readonly Leftover[];
   };
-  readonly statuses: readonly DamagedStatus[];
+  readonly statuses: readonly BadStatus[];
   readonly config: ConfigReading;
   /** Where a damaged shared.cfg is moved to. */
   readonly configAside: string;

@@ -12,7 +12,7 @@ import {
   mayPrune,
   provenDead,
 } from "./structure_plan.ts";
-import type { StructureFacts, WrongMode } from "./structure_facts.ts";
+import type { BadStatus, StructureFacts, WrongMode } from "./structure_facts.ts";
 
 const SCRIPT = "./bin/00_check_structure";
 /** Names shown per finding; the rest is counted. */
@@ -33,16 +33,7 @@ export function diagnoseStructure(facts: StructureFacts): readonly Finding[] {
     ...linkFindings(facts),
     ...lockFindings(facts),
     ...leftoverFindings(facts),
-    ...facts.statuses.map(({ path, line, column, why, aside, rebuilt }): Finding => ({
-      id: `status-damaged:${path.slice(path.lastIndexOf("/") + 1)}`,
-      level: "warn",
-      what: `${within(facts, path)} is damaged: line ${line}, column ${column}: ${why}`,
-      why:
-        rebuilt === undefined
-          ? "it is moved aside; the journal knows of no run of this script, so it counts as never run"
-          : "it is moved aside and rebuilt from the journal",
-      evidence: `${path} -> ${aside}`,
-    })),
+    ...facts.statuses.map((one) => statusFinding(facts, one)),
   ];
 }
 
@@ -166,10 +157,13 @@ const FAULTS: Readonly<Record<Fault, { readonly what: string; readonly why: stri
 };
 
 function modeFindings(facts: StructureFacts): readonly Finding[] {
+  const adopted = new Set(
+    facts.strangers.filter((one) => mayAdopt(facts, one)).map(({ path }) => path),
+  );
   return (Object.keys(FAULTS) as Fault[]).flatMap((fault) => {
     const all = facts.wrongModes.filter((one) => one.fault === fault);
     if (all.length === 0) return [];
-    const theirs = all.filter((one) => !mayChange(facts, one));
+    const theirs = all.filter((one) => !mayChange(facts, one, adopted));
     return [
       {
         id: `mode-${fault}`,
@@ -326,6 +320,33 @@ function leftoverFindings(facts: StructureFacts): readonly Finding[] {
     });
   }
   return found;
+}
+
+function statusFinding(
+  facts: StructureFacts,
+  { flag, path, state, inJournal }: BadStatus,
+): Finding {
+  const file = within(facts, path);
+  if (state.is !== "damaged") {
+    return {
+      id: `status-outdated:${flag}`,
+      level: "info",
+      what: `${file} is ${state.is}`,
+      why: "it is rebuilt from the journal, which it is a view of",
+      evidence: path,
+      fix: [SCRIPT],
+    };
+  }
+  return {
+    id: `status-damaged:${flag}`,
+    level: "warn",
+    what: `${file} is damaged: line ${state.line}, column ${state.column}: ${state.why}`,
+    why: inJournal
+      ? "it is moved aside, never deleted, and rebuilt from the journal"
+      : "it is moved aside, never deleted; the journal knows of no run of this script, so it counts as never run",
+    evidence: path,
+    fix: [SCRIPT],
+  };
 }
 
 /** A path from the home, and never with a line break in it: a name is data, also a hostile one. */

@@ -11,21 +11,8 @@ export function planStructure(facts: StructureFacts): readonly Step[] {
   return [
     ...missingFolders(facts),
     ...attributes(facts),
-    ...configRepair(configOf(facts)),
-    ...facts.statuses.flatMap(({ path, aside, rebuilt, why, line }): Step[] => [
-      { do: "move", from: path, to: aside, why: `damaged, line ${line}: ${why}` },
-      ...(rebuilt === undefined
-        ? []
-        : [
-            {
-              do: "write",
-              path,
-              content: rebuilt,
-              mode: 0o600,
-              why: "rebuilt from the journal",
-            } as const,
-          ]),
-    ]),
+    ...(facts.scaffolded ? configRepair(configOf(facts)) : []),
+    ...badStatuses(facts),
     ...facts.temporaries.filter(isRemovable).map(({ path }): Step => ({
       do: "remove",
       path,
@@ -52,33 +39,43 @@ function missingFolders({ scaffolded, folders }: StructureFacts): readonly Step[
     .map(({ path, what }) => ({ do: "dir", path, mode: FOLDER_MODE, why: `missing: ${what}` }));
 }
 
-/** One step per entry, owner and mode together. */
+/** One step per entry, owner and mode together. What is moved aside in this round is looked at again in the next. */
 function attributes(facts: StructureFacts): readonly Step[] {
-  const owners = new Map(
-    facts.strangers.filter((one) => mayAdopt(facts, one)).map((one) => [one.path, facts.owner]),
+  const moving = new Set(
+    facts.statuses.filter(({ state }) => state.is === "damaged").map(({ path }) => path),
+  );
+  if (facts.config.state === "damaged") moving.add(inHome.config(facts.home));
+  const adopted = new Set(
+    facts.strangers.filter((one) => mayAdopt(facts, one)).map(({ path }) => path),
   );
   const modes = new Map(
-    facts.wrongModes.filter((one) => mayChange(facts, one)).map((one) => [one.path, one]),
+    facts.wrongModes.filter((one) => mayChange(facts, one, adopted)).map((one) => [one.path, one]),
   );
-  return [...new Set([...owners.keys(), ...modes.keys()])].sort().map((path) => {
-    const owner = owners.get(path);
+  const paths = [...new Set([...adopted, ...modes.keys()])].filter((path) => !moving.has(path));
+  return paths.sort().map((path) => {
     const mode = modes.get(path);
+    const reasons = [
+      ...(adopted.has(path) ? ["it belongs to the home"] : []),
+      ...(mode ? [mode.fault] : []),
+    ];
     return {
       do: "attr",
       path,
       ...(mode ? { mode: mode.want } : {}),
-      ...(owner ? { owner } : {}),
-      why: [...(owner ? ["it belongs to the home"] : []), ...(mode ? [mode.fault] : [])].join(", "),
+      ...(adopted.has(path) ? { owner: facts.owner } : {}),
+      why: reasons.join(", "),
     };
   });
 }
 
-/** Only what is ours: root changes nothing that belongs to a third person. */
-export function mayChange({ me, owner, strangers }: StructureFacts, one: WrongMode): boolean {
+/** Only what is ours, or becomes ours in the same step: root changes nothing that belongs to a third person. */
+export function mayChange(
+  { me, owner }: Pick<StructureFacts, "me" | "owner">,
+  one: WrongMode,
+  adopted: ReadonlySet<string> = new Set(),
+): boolean {
   if (!me.root) return one.uid === me.uid;
-  if (one.uid === owner.uid) return true;
-  const stranger = strangers.find(({ path }) => path === one.path);
-  return stranger !== undefined && mayAdopt({ me, owner }, stranger);
+  return one.uid === owner.uid || adopted.has(one.path);
 }
 
 /**
@@ -103,6 +100,19 @@ export function provenDead({ deadLocks: all }: StructureFacts): readonly DeadLoc
   return all.filter(({ holder }) => holder !== undefined);
 }
 
+function badStatuses({ statuses }: StructureFacts): readonly Step[] {
+  if (statuses.length === 0) return [];
+  return [
+    {
+      do: "call",
+      name: "mend_statuses",
+      args: { flags: statuses.map(({ flag }) => flag) },
+      undo: { never: "view-of-the-journal" },
+      why: "status files are a view of the journal",
+    },
+  ];
+}
+
 function deadLocks(facts: StructureFacts): readonly Step[] {
   const names = provenDead(facts).map(({ name }) => name);
   if (names.length === 0) return [];
@@ -110,8 +120,8 @@ function deadLocks(facts: StructureFacts): readonly Step[] {
     {
       do: "call",
       name: "clear_locks",
-      args: { names, count: names.length },
-      undo: { never: "work-folder-only" },
+      args: { names },
+      undo: { never: "lock-of-the-dead" },
       why: "their holders are gone",
     },
   ];

@@ -61,17 +61,15 @@ export function configFindings({ path, reading, aside }: ConfigFacts): readonly 
   }
 }
 
-/** Moves a damaged shared.cfg aside and writes a fresh one. Nothing for any other state: what an operator wrote is never overwritten. */
+/**
+ * Moves a damaged shared.cfg aside, and writes a fresh one where there is none: two rounds, so that the old one is safe before the new one is there. Nothing
+ * for any other state: what an operator wrote is never overwritten.
+ */
 export function configRepair({ path, reading, aside }: ConfigFacts): readonly Step[] {
-  if (reading.state !== "damaged") return [];
-  return [
-    { do: "move", from: path, to: aside, why: `damaged: ${placed(reading.note)}` },
-    {
-      do: "write",
-      path,
-      content: DEFAULT_CONFIG_TEXT,
-      mode: 0o600,
-      why: "the defaults, explained",
-    },
-  ];
+  if (reading.state === "damaged") {
+    return [{ do: "move", from: path, to: aside, why: `damaged: ${placed(reading.note)}` }];
+  }
+  if (reading.state !== "absent") return [];
+  const why = "the settings, explained; yours from now on";
+  return [{ do: "write", path, content: DEFAULT_CONFIG_TEXT, mode: 0o600, why }];
 }

@@ -71,12 +71,13 @@ export async function takeLock(
   const real = act.real(path);
   const identity = JSON.stringify(ourselves(probe, options.script));
   const deadline = performance.now() + (options.wait ?? 0);
+  const owner = probe.me.root && probe.owner.uid !== probe.me.uid ? probe.owner : undefined;
   for (;;) {
     try {
       const release = await lock(real, {
         lockfilePath: real,
         realpath: false,
-        fs: lockFileSystem(identity),
+        fs: lockFileSystem(identity, owner),
         stale: Number.MAX_SAFE_INTEGER, // age proves nothing: see `isGone`
         update: HEARTBEAT,
         onCompromised: () => undefined, // the heartbeat could not be written; the lock is ours all the same

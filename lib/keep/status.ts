@@ -3,6 +3,7 @@ import type { Act } from "../machine/act.ts";
 import { sha256 } from "../machine/hash.ts";
 import type { Probe } from "../machine/probe.ts";
 import type { HostName, Json, Outcome, ScriptId } from "../unit.ts";
+import { freeName } from "./aside.ts";
 import { inHome } from "./home.ts";
 import { canonical, readJournal, type End } from "./journal.ts";
 
@@ -56,10 +57,23 @@ export function isDone(status: Status | DamagedStatus | undefined): status is St
   );
 }
 
-/** Writes the view of one `end` entry. */
-export function writeStatus(probe: Probe, act: Act, end: End): void {
+/** Writes the view of one `end` entry. A damaged file in its place is moved aside, never lost; tells where to. */
+export function writeStatus(probe: Probe, act: Act, end: End): string | undefined {
   act.makeFolder(inHome.status(probe.home, probe.host));
+  const aside = setAside(probe, act, end.flag);
   act.write(inHome.status(probe.home, probe.host, end.flag), statusText(probe.host, end));
+  return aside;
+}
+
+/** Moves the status file of a flag aside if it is damaged; tells where to. */
+export function setAside(probe: Probe, act: Act, flag: string): string | undefined {
+  const status = readStatus(probe, flag);
+  if (status === undefined || !("damaged" in status)) return undefined;
+  const path = inHome.status(probe.home, probe.host, flag);
+  const aside = freeName(probe, path, "damaged");
+  act.rename(path, aside);
+  act.chmod(aside, 0o600);
+  return aside;
 }
 
 /** The status file that follows from one `end` entry. */

@@ -1,6 +1,17 @@
 /** A lock on disk: a folder that appears in one step with its holder's identity inside, so that a lock without a holder cannot be seen. */
-import { mkdirSync, readFileSync, renameSync, rmSync, stat, utimes, writeFileSync } from "node:fs";
+import {
+  lchownSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  stat,
+  utimes,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { ShelterError } from "../errors.ts";
+import type { Owner } from "../unit.ts";
 import { temporaryBeside } from "./durable.ts";
 
 const HOLDER = "holder.json";
@@ -11,26 +22,38 @@ export function holderFile(lock: string): string {
   return join(lock, HOLDER);
 }
 
-/** The identity inside the lock at `lock`, as written; undefined when there is no lock. */
+/** The identity inside the lock at `lock`, as written; undefined when there is no lock. @throws ShelterError "lock-unreadable" for another user's. */
 export function readHolder(lock: string): string | undefined {
   try {
     return readFileSync(holderFile(lock), "utf8");
-  } catch {
-    return undefined;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    // to take this for a free lock would be to wait for it for ever
+    throw new ShelterError("lock-unreadable", `reading who holds ${lock}`, message, [
+      "ls",
+      "-lan",
+      lock,
+    ]);
   }
 }
 
 /**
  * The file system that proper-lockfile is given: its `mkdir` brings the identity along. Renaming a folder onto a folder that is not
- * empty fails (rename(2), ENOTEMPTY), and every lock holds its identity, so exactly one of many callers wins.
+ * empty fails (rename(2), ENOTEMPTY), and every lock holds its identity, so exactly one of many callers wins. `owner` is the home's, under sudo: else
+ * they could neither read nor clear a lock that root died with.
  */
-export function lockFileSystem(identity: string) {
+export function lockFileSystem(identity: string, owner?: Owner) {
   const make = (path: string) => {
     const temporary = temporaryBeside(path);
     mkdirSync(temporary, { mode: 0o700 });
     try {
       // flushed, because a lock whose holder a power cut had emptied could never be proven dead
       writeFileSync(join(temporary, HOLDER), identity, { mode: 0o600, flush: true });
+      if (owner) {
+        lchownSync(join(temporary, HOLDER), owner.uid, owner.gid);
+        lchownSync(temporary, owner.uid, owner.gid);
+      }
       renameSync(temporary, path);
     } catch (error) {
       rmSync(temporary, { recursive: true, force: true });

@@ -1,6 +1,7 @@
 /** A machine that is not: real files below a temporary folder, and a table of programs whose acts have their effects there. */
 import {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -17,13 +18,13 @@ import { dirname, join } from "node:path";
 import type { Machine, Me } from "../../lib/machine/machine.ts";
 import type { Child, Ended, SpawnOptions } from "../../lib/machine/process.ts";
 
-/** A file, link or folder of a fake machine. Modes default to 0644, folders' to 0755. */
+/** A file, link or folder of a fake machine. Modes default to 0644, folders' to 0755. `uid` takes effect only where the tests run as root. */
 export type FakeFile =
   | string
-  | { readonly text: string; readonly mode?: number }
+  | { readonly text: string; readonly mode?: number; readonly uid?: number }
   | { readonly bytes: Uint8Array; readonly mode?: number }
   | { readonly link: string }
-  | { readonly folder: true; readonly mode?: number };
+  | { readonly folder: true; readonly mode?: number; readonly uid?: number };
 
 /** What a fake program says and how it ends; its effects are its own business, on `world.path(…)`. */
 export interface FakeRan {
@@ -35,6 +36,8 @@ export type FakeProgram = (
   argv: readonly string[],
   world: FakeWorld,
   options: SpawnOptions,
+  /** Resolves when somebody ends it: for programs that stay. */
+  killed?: Promise<unknown>,
 ) => FakeRan | Promise<FakeRan>;
 
 /** What a fake machine is made from. */
@@ -124,12 +127,12 @@ function worldAt(root: string, options: FakeMachineOptions): FakeWorld {
         ),
       spawn: (argv, spawnOptions) => {
         started.push(argv);
-        return fakeChild(() => {
+        return fakeChild((killed) => {
           options.onSpawn?.(argv);
           const name = argv[0]?.split("/").at(-1) ?? "";
           const program = programs[name];
           if (!program) throw Object.assign(new Error(`spawn ${name} ENOENT`), { code: "ENOENT" });
-          return program(argv, world, spawnOptions);
+          return program(argv, world, spawnOptions, killed);
         });
       },
       shell: async (commandLine) => {
@@ -137,7 +140,11 @@ function worldAt(root: string, options: FakeMachineOptions): FakeWorld {
         started.push(argv);
         const program = programs[argv[0] ?? ""];
         if (!program) return { code: 127, stdout: "", stderr: `${argv[0]}: command not found` };
-        const { code = 0, stdout = "", stderr = "" } = await program(argv, world, { env: {} });
+        const {
+          code = 0,
+          stdout = "",
+          stderr = "",
+        } = await program(argv, world, { env: {} }, NEVER);
         return { code, stdout, stderr };
       },
     },
@@ -157,17 +164,23 @@ function writeFake(real: string, file: FakeFile): void {
     writeFileSync(real, "bytes" in file ? file.bytes : file.text);
     chmodSync(real, file.mode ?? 0o644);
   }
+  if (typeof file === "object" && "uid" in file && process.getuid?.() === 0) {
+    chownSync(real, file.uid, file.uid);
+  }
 }
 
 let nextPid = 4_000_000; // above pid_max, so that no real process is ever meant
 
-function fakeChild(work: () => FakeRan | Promise<FakeRan>): Child {
+const NEVER = new Promise<never>(() => undefined);
+
+function fakeChild(work: (killed: Promise<unknown>) => FakeRan | Promise<FakeRan>): Child {
   const listeners: ((stream: "stdout" | "stderr", chunk: Uint8Array) => void)[] = [];
   let killed: NodeJS.Signals | undefined;
+  const end = Promise.withResolvers<void>();
   const ended = (async (): Promise<Ended> => {
     await Promise.resolve(); // listeners are added after the start
     try {
-      const { code = 0, stdout = "", stderr = "" } = await work();
+      const { code = 0, stdout = "", stderr = "" } = await work(end.promise);
       for (const listener of listeners) {
         if (stdout) listener("stdout", Buffer.from(stdout));
         if (stderr) listener("stderr", Buffer.from(stderr));
@@ -179,7 +192,10 @@ function fakeChild(work: () => FakeRan | Promise<FakeRan>): Child {
   })();
   return {
     pid: nextPid++,
-    kill: (signal) => void (killed = signal),
+    kill: (signal) => {
+      killed = signal;
+      end.resolve();
+    },
     onOutput: (listener) => void listeners.push(listener),
     ended,
   };

@@ -1,7 +1,10 @@
 /** The laws of every unit, as properties over generated worlds on the fake machine. */
 import {
+  chmodSync,
   cpSync,
   existsSync,
+  lchownSync,
+  lstatSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -254,7 +257,19 @@ function isNoFrame(line: string): boolean {
 function fakeCopy(world: FakeWorld): FakeWorld {
   const root = mkdtempSync(join(dirname(world.root), "shelter-fake-"));
   cpSync(world.root, root, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
+  if (process.getuid?.() === 0) keepOwners(world.root, root);
   return world.at(root);
+}
+
+/** cpSync gives everything to who copies. */
+function keepOwners(from: string, to: string) {
+  const { uid, gid, mode } = lstatSync(from);
+  if (uid !== 0 || gid !== 0) {
+    lchownSync(to, uid, gid);
+    if (!lstatSync(to).isSymbolicLink()) chmodSync(to, mode); // a change of owner clears some bits
+  }
+  if (!lstatSync(from).isDirectory()) return;
+  for (const name of readdirSync(from)) keepOwners(join(from, name), join(to, name));
 }
 
 /** Makes every lock's holder one of an earlier boot, as after a power cut. */
