@@ -48,29 +48,3 @@ export function linkText(link: Link): string {
   const generation = generationOf(link.speed);
   return `${generation === undefined ? `${link.speed} GT/s` : `Gen${generation}`} x${link.width}`;
 }
-
-/** Links of each device in `lspci -vv`, by its address as written there. As a user lspci hides them: then it is not in the map. */
-export function parseLspciLinks(
-  text: string,
-): ReadonlyMap<string, { readonly max: Link; readonly current?: Link }> {
-  const found = new Map<string, { readonly max: Link; readonly current?: Link }>();
-  let address = "";
-  for (const line of text.split("\n")) {
-    address = /^([0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7](?= )/i.exec(line)?.[0] ?? address;
-    const told = line.trimStart();
-    if (told.startsWith("LnkCap:")) {
-      const max = lineLink(told);
-      if (max) found.set(address, { max });
-    } else if (told.startsWith("LnkSta:")) {
-      const before = found.get(address);
-      const current = lineLink(told);
-      if (before && current) found.set(address, { max: before.max, current });
-    }
-  }
-  return found;
-}
-
-function lineLink(line: string): Link | undefined {
-  const speed = /Speed ([\d.]{1,8})GT\/s/.exec(line)?.[1];
-  return parseLink(`${speed} GT/s`, /Width x(\d{1,3})/.exec(line)?.[1]);
-}

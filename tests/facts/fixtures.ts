@@ -1,6 +1,7 @@
 /** Recorded outputs of real machines; where each comes from stands in tests/fixtures/hardware/SOURCE.md. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseLink, type Link } from "../../lib/facts/pci.ts";
 
 const FOLDER = join(import.meta.dir, "..", "fixtures", "hardware");
 
@@ -44,4 +45,30 @@ export function shadowCpuinfo(): string {
     "",
   ].join("\n");
   return cpuinfoOf(block, [0, 1, 2, 3, 0, 1, 2, 3]);
+}
+
+/** Links of each device in a recorded `lspci -vv`, by its address as written there: what sysfs shows as max and current. As a user lspci hides them. */
+export function recordedLinks(
+  text: string,
+): ReadonlyMap<string, { readonly max: Link; readonly current?: Link }> {
+  const found = new Map<string, { readonly max: Link; readonly current?: Link }>();
+  let address = "";
+  for (const line of text.split("\n")) {
+    address = /^([0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7](?= )/i.exec(line)?.[0] ?? address;
+    const told = line.trimStart();
+    if (told.startsWith("LnkCap:")) {
+      const max = lineLink(told);
+      if (max) found.set(address, { max });
+    } else if (told.startsWith("LnkSta:")) {
+      const before = found.get(address);
+      const current = lineLink(told);
+      if (before && current) found.set(address, { max: before.max, current });
+    }
+  }
+  return found;
+}
+
+function lineLink(line: string): Link | undefined {
+  const speed = /Speed ([\d.]{1,8})GT\/s/.exec(line)?.[1];
+  return parseLink(`${speed} GT/s`, /Width x(\d{1,3})/.exec(line)?.[1]);
 }

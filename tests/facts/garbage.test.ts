@@ -12,7 +12,7 @@ import {
 } from "../../lib/facts/kernel.ts";
 import { parseDmiMemory, parseMeminfo } from "../../lib/facts/memory.ts";
 import { parseOsRelease } from "../../lib/facts/os.ts";
-import { parseLink, parseLspciLinks } from "../../lib/facts/pci.ts";
+import { parseLink } from "../../lib/facts/pci.ts";
 import { recorded } from "./fixtures.ts";
 
 const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
@@ -29,7 +29,7 @@ const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
   parseDmiMemory,
   parseMeminfo,
   parseOsRelease,
-  parseLspciLinks,
+
   parseLink: (text) => parseLink(text, text),
   mountOf: (text) => mountOf(text, "/home"),
   hybridCores: (text) => hybridCores({ cpuCore: text, cpuAtom: text }),

@@ -1,12 +1,6 @@
 import { expect, test } from "bun:test";
-import {
-  expectedLink,
-  isBelow,
-  linkText,
-  parseLink,
-  parseLspciLinks,
-} from "../../lib/facts/pci.ts";
-import { recorded } from "./fixtures.ts";
+import { expectedLink, isBelow, linkText, parseLink } from "../../lib/facts/pci.ts";
+import { recorded, recordedLinks } from "./fixtures.ts";
 
 test("links as sysfs writes them", () => {
   expect(parseLink("8.0 GT/s PCIe\n", "16\n")).toEqual({ speed: 8, width: 16 });
@@ -23,7 +17,7 @@ test("links as sysfs writes them", () => {
 });
 
 test("the Aspire VX15's card and its port are both Gen3 x16; the Wi-Fi's port can do more than the card in it", () => {
-  const links = parseLspciLinks(recorded("acer-vx5-591g.lspci"));
+  const links = recordedLinks(recorded("acer-vx5-591g.lspci"));
   const expected = (endpoint: string, port: string) =>
     expectedLink(links.get(endpoint)?.max, links.get(port)?.max);
   expect(expected("01:00.0", "00:01.0")).toEqual({ speed: 8, width: 16 });
@@ -33,7 +27,7 @@ test("the Aspire VX15's card and its port are both Gen3 x16; the Wi-Fi's port ca
 });
 
 test("as a user lspci hides the links, and nothing is made up", () => {
-  expect(parseLspciLinks(recorded("samsung-950xed.lspci")).size).toBe(0);
+  expect(recordedLinks(recorded("samsung-950xed.lspci")).size).toBe(0);
   expect(expectedLink({ speed: 8, width: 4 }, undefined)).toBeUndefined();
 });
 

@@ -11,7 +11,13 @@ import {
   type FakeProgram,
 } from "../support/fake_machine.ts";
 import { caches, CPUS, disk, dmi, pci, type Files } from "./sysfs.ts";
-import { ALDER_LAKE_P, cpuinfoOf, recorded, shadowCpuinfo } from "../facts/fixtures.ts";
+import {
+  ALDER_LAKE_P,
+  cpuinfoOf,
+  recorded,
+  recordedLinks,
+  shadowCpuinfo,
+} from "../facts/fixtures.ts";
 
 const GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const MOK = "605dab50-e046-4300-abb6-3dd810dd8b23";
@@ -32,6 +38,18 @@ export const POWER = {
   cycleCount: 210,
   capacityUnit: "mWh",
 };
+
+/** A device's link as sysfs writes it, from the recorded lspci of shadow's model. */
+function linkFacts(address: string): Readonly<Record<string, string>> {
+  const link = recordedLinks(recorded("acer-vx5-591g.lspci")).get(address);
+  const current = link?.current ?? link?.max;
+  return {
+    max_link_speed: `${link?.max.speed.toFixed(1)} GT/s PCIe`,
+    max_link_width: String(link?.max.width),
+    current_link_speed: `${current?.speed.toFixed(1)} GT/s PCIe`,
+    current_link_width: String(current?.width),
+  };
+}
 
 /** The files of shadow: Aspire VX5-591G, i7-7700HQ, 16 GB, GTX 1050 Ti Mobile, Debian 12 on a hard disk. */
 export function shadowFiles(): Files {
@@ -82,8 +100,7 @@ export function shadowFiles(): Files {
         class: "0x060400",
         vendor: "0x8086",
         device: "0x1901",
-        max_link_speed: "8.0 GT/s PCIe",
-        max_link_width: "16",
+        ...linkFacts("00:01.0"),
       },
       "pcieport",
     ),
@@ -94,10 +111,7 @@ export function shadowFiles(): Files {
         class: "0x030200",
         vendor: "0x10de",
         device: "0x1c8c",
-        max_link_speed: "8.0 GT/s PCIe",
-        max_link_width: "16",
-        current_link_speed: "8.0 GT/s PCIe",
-        current_link_width: "16",
+        ...linkFacts("01:00.0"),
       },
       "nvidia",
     ),
