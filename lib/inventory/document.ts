@@ -66,6 +66,8 @@ export const stable = object({
     logical: number,
     physical: known(number),
     sockets: known(number),
+    /** NUMA nodes. */
+    nodes: known(number),
     /** Kernel's cpu lists of fast and frugal cores. */
     hybrid: known(object({ performance: text, efficiency: text })),
     isa: list(text),
@@ -131,7 +133,17 @@ export const moving = object({
   gpus: list(
     open(
       { address: text },
-      { vramUsed: number, celsius: number, state: text, busy: number, watts: number },
+      {
+        vramUsed: number,
+        celsius: number,
+        state: text,
+        busy: number,
+        watts: number,
+        megahertz: number,
+        maxMegahertz: number,
+        /** What holds its clock down right now, in the kernel's words, e.g. "thermal", "pl1". */
+        slowedBy: list(text),
+      },
     ),
   ),
   disks: list(open({ name: text }, { hours: number, celsius: number, wear: number })),

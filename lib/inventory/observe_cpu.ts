@@ -30,6 +30,12 @@ export function observeCpu(probe: Probe, microcodePackage: Known<string>): Stabl
     logical: cpuinfo.logical || online.length,
     physical: cpuinfo.physical ?? unsaid,
     sockets: cpuinfo.sockets ?? unsaid,
+    nodes: readKnown(
+      probe,
+      "/sys/devices/system/node/online",
+      "NUMA nodes",
+      (said) => parseCpuList(said)?.length,
+    ),
     hybrid: hybrid
       ? { performance: cpuList(hybrid.performance), efficiency: cpuList(hybrid.efficiency) }
       : absent(

@@ -49,11 +49,7 @@ export async function observePci(probe: Probe): Promise<PciSeen> {
     gpus,
     links,
     moving: {
-      gpus: nvidia.flatMap(({ address, vramUsed, celsius, state, busy, watts }) =>
-        address === undefined
-          ? []
-          : [{ address, ...gapless({ vramUsed, celsius, state, busy, watts: watts?.current }) }],
-      ),
+      gpus: displays.map(({ address }) => ({ address, ...gpuNow(probe, address, told(address)) })),
       links: links.map((link) => linkNow(probe, link, told(link.address))),
     },
   };
@@ -168,6 +164,40 @@ function capabilityOf(
   return absent(
     maker === "nvidia" ? "nvidia-smi does not tell, and the id is not listed" : "no CUDA here",
   );
+}
+
+/** What a GPU does now: by nvidia-smi, or by i915 in sysfs (Linux, drivers/gpu/drm/i915/gt/intel_gt_sysfs_pm.c). */
+function gpuNow(
+  probe: Probe,
+  address: string,
+  told: NvidiaGpu | undefined,
+): Omit<Moving["gpus"][number], "address"> {
+  if (told) {
+    const { vramUsed, celsius, state, busy, watts, megahertz } = told;
+    return gapless({
+      vramUsed,
+      celsius,
+      state,
+      busy,
+      watts: watts?.current,
+      megahertz: megahertz?.current,
+      maxMegahertz: megahertz?.max,
+    });
+  }
+  const drm = `${DEVICES}/${address}/drm`;
+  const card = probe.list(drm).find((name) => /^card\d+$/.test(name));
+  if (card === undefined) return {};
+  const gt = `${drm}/${card}/gt/gt0`;
+  const slowedBy = probe
+    .list(gt)
+    .filter((name) => name.startsWith("throttle_reason_") && name !== "throttle_reason_status")
+    .filter((name) => probe.text(`${gt}/${name}`)?.trim() === "1")
+    .map((name) => name.slice("throttle_reason_".length));
+  return gapless({
+    megahertz: whole(probe.text(`${gt}/rps_act_freq_mhz`)),
+    maxMegahertz: whole(probe.text(`${gt}/rps_RP0_freq_mhz`)),
+    slowedBy: slowedBy.length > 0 ? slowedBy : undefined,
+  });
 }
 
 /** A link end's fastest, from sysfs. */

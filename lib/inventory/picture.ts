@@ -12,7 +12,10 @@ export function pictureOf({ stable, moving }: InventoryFacts): readonly string[]
   const { machine, cpu, memory, firmware, os } = stable;
   const rows: (readonly [string, string])[] = [
     ["machine", machineText(machine)],
-    ["processor", `${said(cpu.model)}, ${coresText(cpu)}`],
+    [
+      "processor",
+      `${said(cpu.model)}, ${coresText(cpu)}${(valueOf(cpu.nodes) ?? 1) > 1 ? `, ${said(cpu.nodes)} NUMA nodes` : ""}`,
+    ],
     ["", cpu.isa.map((flag) => flag.toUpperCase()).join(" ") || "no vector instructions"],
     ["caches", cachesText(cpu)],
     [
@@ -40,7 +43,10 @@ export function pictureOf({ stable, moving }: InventoryFacts): readonly string[]
         `${diskName(disk)}, ${bytes(disk.bytes)} ${disk.kind}${home}; health: ${healthText(disk.smart)}${age}${wear}`,
       ] as const;
     }),
-    ...stable.gpus.map((gpu) => ["GPU", gpuText(gpu)] as const),
+    ...stable.gpus.map((gpu) => {
+      const now = moving.gpus.find(({ address }) => address === gpu.address);
+      return ["GPU", `${gpuText(gpu)}${now ? gpuNowText(now) : ""}`] as const;
+    }),
     ...moving.links.map((link) => {
       const name = stable.links.find(({ address }) => address === link.address)?.name;
       return [
@@ -139,6 +145,16 @@ function gpuText(gpu: Gpu): string {
         : said(gpu.driver),
   ];
   return parts.join(", ");
+}
+
+function gpuNowText(now: InventoryFacts["moving"]["gpus"][number]): string {
+  const parts = [
+    ...(now.maxMegahertz === undefined ? [] : [`up to ${now.maxMegahertz} MHz`]),
+    ...(now.celsius === undefined ? [] : [`${now.celsius} °C`]),
+    ...(now.busy === undefined ? [] : [`${now.busy} % busy`]),
+    ...(now.slowedBy === undefined ? [] : [`slowed by ${now.slowedBy.join(", ")}`]),
+  ];
+  return parts.length === 0 ? "" : `; now ${parts.join(", ")}`.replace("; now up to", ", up to");
 }
 
 function heatText({ temperatures, throttled }: InventoryFacts["moving"]): string {

@@ -115,6 +115,10 @@ test("phantom as a user: hybrid cores, and what root would add is said", async (
     module: "i915",
     vram: { unknown: "it shares the machine's memory" },
   });
+  expect(facts.moving.gpus).toEqual([
+    { address: "0000:00:02.0", megahertz: 350, maxMegahertz: 1400, slowedBy: ["pl1"] },
+  ]);
+  expect(facts.stable.cpu.nodes).toBe(1);
   expect(facts.stable.links[0]?.expected).toEqual({ speed: 8, width: 4 });
   expect(facts.stable.homeDisk).toBe("nvme0n1");
   const added = unit.diagnose(facts, {}).find(({ id }) => id === "root-would-add");
@@ -273,4 +277,23 @@ test("a counter that several threads share is counted once", async () => {
     shadow({ files: { ...throttle(0, 0, 3), ...throttle(4, 0, 3), ...throttle(1, 1, 2) } }),
   );
   expect(facts.moving.throttled).toEqual({ core: 5, package: 7, milliseconds: 0 });
+});
+
+test("the table shows both machines at a glance", async () => {
+  const lines = (facts: Awaited<ReturnType<typeof factsOf>>) =>
+    (unit.picture?.(facts, {}) ?? []).join("\n");
+  const one = lines(await factsOf(shadow()));
+  expect(one).toContain("Acer Aspire VX5-591G (shadow), firmware V1.08 of 05/23/2018");
+  expect(one).toContain("16 GB (2 x 8 GB DDR4-2400)");
+  expect(one).toContain(
+    "NVIDIA GeForce GTX 1050 Ti [10de:1c8c], 4.0 GiB VRAM, compute capability 6.1 (Pascal), by nvidia-smi, driver 535.183.01",
+  );
+  expect(one).toContain(
+    "sda (ST1000LM048-2E71), 932 GiB hdd, holds the home; health: passed, 9000 h",
+  );
+  const other = lines(await factsOf(phantom()));
+  expect(other).toContain("12 cores, 16 threads (fast: 0-7; frugal: 8-15)");
+  expect(other).toContain(
+    "modules unknown: root would add: the memory modules, slot by slot (dmidecode)",
+  );
 });

@@ -258,7 +258,21 @@ export function phantom({
         [2, "Unified", "2048K", "8-11"],
         [3, "Unified", "18432K", "0-15"],
       ]),
-      ...pci(["0000:00:02.0"], { class: "0x030000", vendor: "0x8086", device: "0x46a6" }, "i915"),
+      "/sys/devices/system/node/online": "0\n",
+      ...pci(
+        ["0000:00:02.0"],
+        {
+          class: "0x030000",
+          vendor: "0x8086",
+          device: "0x46a6",
+          "drm/card1/gt/gt0/rps_act_freq_mhz": "350",
+          "drm/card1/gt/gt0/rps_RP0_freq_mhz": "1400",
+          "drm/card1/gt/gt0/throttle_reason_status": "1",
+          "drm/card1/gt/gt0/throttle_reason_pl1": "1",
+          "drm/card1/gt/gt0/throttle_reason_thermal": "0",
+        },
+        "i915",
+      ),
       ...pci(
         ["0000:00:06.0"],
         {
