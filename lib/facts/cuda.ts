@@ -44,7 +44,7 @@ export function toolkitServes(toolkit: string, capability: string): boolean {
   return compareVersions(toolkit, "12") < 0 || compareVersions(capability, "5.0") >= 0;
 }
 
-/** True where a driver's branch still has a card. 580 is the last with Maxwell, Pascal and Volta (NVIDIA's announcement of the end of support for them). */
+/** True where a driver's branch still has a card. 580 is the last with Maxwell, Pascal and Volta: 595.71 says of a GTX 1050 that it "will ignore this GPU" and names 580 (NixOS/nixos-hardware#1880). */
 export function driverServes(branch: number, capability: string): boolean {
   return branch < 590 || compareVersions(capability, "7.5") >= 0;
 }
