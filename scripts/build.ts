@@ -4,28 +4,22 @@
  * (bin/hosts/<host>/) and the rescue target (bin/rescue/); `--json` prints one document.
  * It runs from a clone and is not part of the program, so it may write files and start programs itself.
  */
-import {
-  chmodSync,
-  existsSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { devDependencies } from "../package.json";
-import { NAMES, SHELTER } from "../lib/orchestra/names.ts";
-import { linkDurably, temporaryBeside, writeDurably } from "../lib/machine/durable.ts";
-import { scrubbedEnvironment } from "../lib/machine/environment.ts";
-import { sha256OfFile } from "../lib/machine/hash.ts";
+import { readConfig, type BuildTarget } from "../lib/hosts/config.ts";
+import { createAct } from "../lib/machine/act.ts";
 import { thisMachine } from "../lib/machine/machine.ts";
 import { createProbe } from "../lib/machine/probe.ts";
-import { readConfig, type BuildTarget } from "../lib/hosts/config.ts";
+import { NAMES, SHELTER } from "../lib/orchestra/names.ts";
+import {
+  giveNames,
+  pruneReleases,
+  releaseName,
+  releaseProgram,
+  setLive,
+} from "../lib/orchestra/releases.ts";
 import { foldersFor, targetFor } from "../lib/orchestra/targets.ts";
 import { helpOfAllNames } from "./help.ts";
 
@@ -42,8 +36,10 @@ interface Made {
   readonly replaced: number;
 }
 
+const machine = thisMachine();
 const clone = dirname(import.meta.dir);
-const releases = join(clone, "runtime", "bin");
+const probe = createProbe(machine, clone, "build");
+const act = createAct(machine, probe);
 
 /** Compiles for one target into a release folder named by its hash, and returns that hash. */
 async function compile(
@@ -52,8 +48,8 @@ async function compile(
   dirty: boolean,
 ): Promise<string> {
   const work = join(clone, "runtime", "work", `program-${process.pid}`);
-  rmSync(work, { recursive: true, force: true });
-  mkdirSync(work, { recursive: true, mode: 0o700 });
+  act.remove(work);
+  act.makeFolder(work);
   try {
     // the file's name goes into the program, so it is the same everywhere (measured: another name, another hash)
     const outfile = join(work, SHELTER);
@@ -74,79 +70,32 @@ async function compile(
       compile: { target, outfile, autoloadDotenv: false, autoloadBunfig: false },
     });
     if (!result.success) throw new AggregateError(result.logs, `could not compile for ${target}`);
-    const sha256 = await sha256OfFile(outfile);
-    const release = join(releases, sha256.slice(0, 16));
-    mkdirSync(release, { recursive: true, mode: 0o755 });
-    chmodSync(outfile, 0o755);
-    if (!existsSync(join(release, SHELTER))) renameSync(outfile, join(release, SHELTER));
+    const sha256 = await probe.sha256(outfile);
+    const program = releaseProgram(clone, releaseName(sha256));
+    act.makeFolder(dirname(program), 0o755);
+    act.chmod(outfile, 0o755);
+    // one that is there keeps its inode, which the names in bin/ share, unless it was damaged
+    const there = probe.stat(program) ? await probe.sha256(program) : undefined;
+    if (there !== sha256) act.rename(outfile, program);
     return sha256;
   } finally {
-    rmSync(work, { recursive: true, force: true });
+    act.remove(work);
   }
-}
-
-/** Gives a release its 22 names in `folder`, one by one and each atomically; the list of hashes comes last. */
-function giveNames(folder: string, target: BuildTarget, sha256: string): Made {
-  const program = join(releases, sha256.slice(0, 16), SHELTER);
-  const { ino, size } = lstatSync(program);
-  mkdirSync(folder, { recursive: true, mode: 0o755 });
-  let replaced = 0;
-  for (const name of NAMES) {
-    const path = join(folder, name);
-    if (lstatSync(path, { throwIfNoEntry: false })?.ino === ino) continue;
-    const temporary = temporaryBeside(path);
-    linkSync(program, temporary);
-    renameSync(temporary, path);
-    replaced++;
-  }
-  const sums = NAMES.map((name) => `${sha256}  ${name}\n`).join("");
-  const list = join(folder, "SHA256SUMS");
-  if (!existsSync(list) || readFileSync(list, "utf8") !== sums) {
-    writeDurably(list, sums, { mode: 0o644, durable: true });
-  }
-  return { folder, target, sha256, bytes: size, replaced };
-}
-
-/** `current` and `last` name this host's releases. Of the others, those that a name in bin/ leads to stay, and the newest up to `keep`. */
-function prune(sha256: string, keep: number): void {
-  const [current, last] = [join(releases, "current"), join(releases, "last")];
-  const live = sha256.slice(0, 16);
-  const before = lstatSync(current, { throwIfNoEntry: false }) ? readlinkSync(current) : undefined;
-  if (before !== live) {
-    if (before !== undefined && existsSync(join(releases, before)))
-      linkDurably(last, before, { durable: true });
-    linkDurably(current, live, { durable: true });
-  }
-  const linked = [current, last]
-    .filter((link) => lstatSync(link, { throwIfNoEntry: false }))
-    .map((link) => readlinkSync(link));
-  const idle = readdirSync(releases, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && !linked.includes(entry.name))
-    .map((entry) => ({
-      path: join(releases, entry.name),
-      at: lstatSync(join(releases, entry.name)).mtimeMs,
-    }))
-    .filter(
-      ({ path }) => (lstatSync(join(path, SHELTER), { throwIfNoEntry: false })?.nlink ?? 0) <= 1,
-    )
-    .sort((a, b) => b.at - a.at);
-  for (const { path } of idle.slice(Math.max(0, keep - linked.length)))
-    rmSync(path, { recursive: true, force: true });
 }
 
 /** Commit of the clone and whether its files differ from it; null outside a clone. */
-function commitOfClone(): { readonly commit: string | null; readonly dirty: boolean } {
-  const git = (...args: readonly string[]) => {
-    const ran = Bun.spawnSync(["git", "-C", clone, ...args], {
-      env: scrubbedEnvironment(process.env),
-      stderr: "ignore",
-    });
-    return ran.success ? ran.stdout.toString().trim() : undefined;
+async function commitOfClone(): Promise<{
+  readonly commit: string | null;
+  readonly dirty: boolean;
+}> {
+  const git = async (...args: readonly string[]) => {
+    const ran = await probe.run(["git", "-C", clone, ...args]);
+    return ran.code === 0 ? ran.stdout.trim() : undefined;
   };
-  if (git("rev-parse", "--show-prefix") !== "") return { commit: null, dirty: false };
+  if ((await git("rev-parse", "--show-prefix")) !== "") return { commit: null, dirty: false };
   return {
-    commit: git("rev-parse", "--verify", "HEAD") ?? null,
-    dirty: git("status", "--porcelain") !== "",
+    commit: (await git("rev-parse", "--verify", "HEAD")) ?? null,
+    dirty: (await git("status", "--porcelain")) !== "",
   };
 }
 
@@ -176,8 +125,8 @@ if (Bun.version !== pinned) {
   process.exit(11);
 }
 const started = performance.now();
-const { commit, dirty } = commitOfClone();
-const config = await readConfig(createProbe(thisMachine(), clone, "build"));
+const { commit, dirty } = await commitOfClone();
+const config = await readConfig(probe);
 const own = targetFor(process.arch, readFileSync("/proc/cpuinfo", "utf8"));
 const wanted: { readonly folder: string; readonly target: BuildTarget }[] = [
   { folder: join(clone, "bin"), target: own },
@@ -195,8 +144,14 @@ const hashFor = (target: BuildTarget) => {
   if (hash === undefined) throw new Error(`nothing was compiled for ${target}`);
   return hash;
 };
-const made = wanted.map(({ folder, target }) => giveNames(folder, target, hashFor(target)));
-prune(hashFor(own), config.retention.releases);
+const made = wanted.map(({ folder, target }): Made => {
+  const sha256 = hashFor(target);
+  const replaced = giveNames({ probe, act }, folder, sha256);
+  const bytes = probe.stat(releaseProgram(clone, releaseName(sha256)))?.size ?? 0;
+  return { folder, target, sha256, bytes, replaced };
+});
+setLive({ probe, act }, releaseName(hashFor(own)));
+pruneReleases({ probe, act }, config.retention.releases);
 const took = Math.round(performance.now() - started);
 if (values.json) {
   console.log(JSON.stringify({ schema: 1, commit, dirty, bun: Bun.version, took_ms: took, made }));

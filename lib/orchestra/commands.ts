@@ -119,7 +119,9 @@ export const COMMANDS: readonly CommandRow[] = [
     name: "update",
     summary:
       "After a git pull: build the programs anew, bring older files to their form, keep the last release",
-    flags: {},
+    flags: {
+      back: { type: "boolean", description: "Go back to the last release instead" },
+    },
   },
   {
     name: "migrate",

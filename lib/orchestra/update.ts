@@ -11,14 +11,17 @@ import { COMPILED, RELEASE } from "../release.ts";
 import { createVoice } from "../report/voice.ts";
 import { printable } from "../report/text.ts";
 import { ROSTER } from "../roster.ts";
-import { asJson, type Command } from "./desk.ts";
+import { asJson, type Command, type Desk, type Spoken } from "./desk.ts";
+import { goBack } from "./releases.ts";
 
 /** A build never takes this long; milliseconds. */
 const LIMIT = 10 * 60_000;
 
 /** Installs the locked dependencies and builds, with the Bun inside this very binary, then lets the new release migrate. */
-export const update: Command = async ({ machine, probe, place, want }) => {
+export const update: Command = async (desk) => {
+  const { machine, probe, place, want } = desk;
   const { home } = place;
+  if (want["back"] === true) return back(desk);
   if (!probe.stat(join(home, "scripts", "build.ts")) || !probe.stat(join(home, "bun.lock"))) {
     throw new ShelterError(
       "no-clone",
@@ -69,27 +72,40 @@ export const update: Command = async ({ machine, probe, place, want }) => {
     [join(home, "bin", "shelter"), "migrate", "--json", "--home", home],
     {},
   );
-  const document = {
-    schema: 1,
-    host: place.host,
-    outcome: "changed",
-    from: RELEASE,
-    build: parsed(built),
-    migrated: parsed(moved),
-  };
+  const build = parsed(built);
+  const migrated = parsed(moved);
+  const outcome = isNew(build, migrated) ? "changed" : "converged";
+  const document = { schema: 1, host: place.host, outcome, from: RELEASE, build, migrated };
   const { paint } = layout(false);
+  const last = inHome.runtime(home, "bin", "last");
   return {
-    exit: 0,
+    exit: EXIT[outcome],
     json: asJson(document),
     lines: [
-      ...commitLine(built),
-      paint(
-        "taupe",
-        `  The release before is kept in ${printable(inHome.runtime(home, "bin", "last"))}`,
-      ),
+      ...commitLine(build),
+      ...(outcome === "converged" ? ["Nothing to do: the programs are of these very sources"] : []),
+      ...(probe.stat(last)
+        ? [
+            paint(
+              "taupe",
+              `  The release before is kept in ${printable(last)}; ./bin/shelter update --back goes back to it`,
+            ),
+          ]
+        : []),
     ],
   };
 };
+
+async function back({ machine, probe, place }: Desk): Promise<Spoken> {
+  const { release, replaced } = await goBack({ probe, act: createAct(machine, probe) });
+  return {
+    exit: 0,
+    json: asJson({ schema: 1, host: place.host, outcome: "changed", release, replaced }),
+    lines: [
+      `The programs are those of release ${release} again; what was live is now the last release`,
+    ],
+  };
+}
 
 /** Status files that this release can't read are made anew from the journal, and history_main.log where it is missing. The old ones are set aside. */
 export const migrate: Command = async ({ machine, probe, place }) => {
@@ -134,10 +150,21 @@ function parsed(text: string): unknown {
   }
 }
 
-function commitLine(built: string): readonly string[] {
-  const value = parsed(built);
-  if (typeof value !== "object" || value === null) return [];
-  const { commit, dirty } = value as { readonly commit?: unknown; readonly dirty?: unknown };
+/** Whether anything came of it: names that lead to another program now, or files that were brought to another form. */
+function isNew(build: unknown, migrated: unknown): boolean {
+  const { made } = fields(build);
+  const replaced = Array.isArray(made) && made.some((one) => fields(one)["replaced"] !== 0);
+  return replaced || fields(migrated)["outcome"] === "changed";
+}
+
+function commitLine(build: unknown): readonly string[] {
+  const { commit, dirty } = fields(build);
   const from = typeof commit === "string" ? commit.slice(0, 12) : "no commit";
   return [`Built from ${from}${dirty === true ? " with changes that are in no commit" : ""}`];
+}
+
+function fields(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null
+    ? (value as Readonly<Record<string, unknown>>)
+    : {};
 }
