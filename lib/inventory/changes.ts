@@ -1,25 +1,16 @@
 /** What changed between two takings of the inventory, in plain words. */
 import { vulnerabilityState } from "../facts/kernel.ts";
-import { linkText } from "../facts/pci.ts";
-import { driverBranch } from "../facts/gpu.ts";
-import { sameDisk } from "./carry.ts";
-import type { Disk, Stable } from "./document.ts";
+import { changed, gain, gigabytes, loss, type Change } from "./change.ts";
+import { deviceChanges } from "./changes_devices.ts";
+import type { Stable } from "./document.ts";
 import { isKnown, valueOf, type Known } from "./known.ts";
-
-/** One change. A loss is something that the machine had or could and no longer has. */
-export interface Change {
-  readonly text: string;
-  readonly loss: boolean;
-}
 
 /** All changes, the gravest kind of thing first. Facts that are unknown on either side change nothing. */
 export function changesBetween(before: Stable, now: Stable): readonly Change[] {
   if (isSame(before, now)) return [];
   const found = [
     ...memoryChanges(before.memory, now.memory),
-    ...diskChanges(before.disks, now.disks),
-    ...gpuChanges(before.gpus, now.gpus),
-    ...linkChanges(before.links, now.links),
+    ...deviceChanges(before, now),
     ...cpuChanges(before.cpu, now.cpu),
     ...machineChanges(before, now),
   ];
@@ -30,9 +21,6 @@ export function changesBetween(before: Stable, now: Stable): readonly Change[] {
 export function isSame(before: Stable, now: Stable): boolean {
   return Bun.deepEquals(before, now);
 }
-
-const gain = (text: string): Change => ({ text, loss: false });
-const loss = (text: string): Change => ({ text, loss: true });
 
 function memoryChanges(before: Stable["memory"], now: Stable["memory"]): readonly Change[] {
   const found: Change[] = [];
@@ -78,88 +66,6 @@ function fittedIn(
 /** The kernel's total, up to the next half GB: firmware and an integrated GPU keep the rest. */
 function halfGigabytes(bytes: number): number {
   return Math.ceil(bytes / 2 ** 29) * 2 ** 29;
-}
-
-function diskChanges(before: readonly Disk[], now: readonly Disk[]): readonly Change[] {
-  const found: Change[] = [];
-  for (const was of before) {
-    const is = now.find((one) => sameDisk(was, one));
-    if (!is) {
-      found.push(loss(`the disk ${diskName(was)} is gone`));
-      continue;
-    }
-    const [old, smart] = [valueOf(was.smart), valueOf(is.smart)];
-    if (!old || !smart) continue;
-    if (old.passed === true && smart.passed === false) {
-      found.push(
-        loss(
-          `the disk ${diskName(is)} expects to fail: its own verdict (SMART) went from passed to failed`,
-        ),
-      );
-    }
-    for (const [key, words] of [
-      ["reallocated", "replaced sectors"],
-      ["pending", "unreadable sectors"],
-      ["mediaErrors", "media errors"],
-    ] as const) {
-      const [from, to] = [old[key], smart[key]];
-      if (from === undefined || to === undefined || from === to) continue;
-      const text = `${words} of the disk ${diskName(is)}: ${from} -> ${to}`;
-      found.push(to > from ? loss(text) : gain(text));
-    }
-  }
-  for (const is of now) {
-    if (!before.some((one) => sameDisk(one, is)))
-      found.push(gain(`the disk ${diskName(is)} is new`));
-  }
-  return found;
-}
-
-function gpuChanges(before: Stable["gpus"], now: Stable["gpus"]): readonly Change[] {
-  const found: Change[] = [];
-  for (const was of before) {
-    const is = now.find((one) => one.address === was.address && one.id === was.id);
-    if (!is) {
-      found.push(loss(`the GPU ${was.name} is gone`));
-      continue;
-    }
-    found.push(...changed(`driver of ${is.name}`, was.driver, is.driver, shortDriver));
-    if (isKnown(was.driver) && !isKnown(is.driver)) {
-      found.push(loss(`the driver of ${is.name} is gone: ${is.driver.unknown}`));
-    }
-    if (!isKnown(was.driver) && isKnown(is.driver)) {
-      found.push(gain(`${is.name} has a driver now: ${is.driver}`));
-    }
-    found.push(...changed(`kernel module of ${is.name}`, was.module, is.module));
-    found.push(...changed(`VRAM of ${is.name}`, was.vram, is.vram, gigabytes));
-  }
-  for (const is of now) {
-    if (!before.some((one) => one.address === is.address && one.id === is.id)) {
-      found.push(gain(`the GPU ${is.name} is new`));
-    }
-  }
-  return found;
-}
-
-/** "535.183.01" -> "535" where that tells them apart. */
-function shortDriver(version: string, other: string): string {
-  const [branch, further] = [driverBranch(version), driverBranch(other)];
-  return branch !== undefined && branch !== further ? String(branch) : version;
-}
-
-function linkChanges(before: Stable["links"], now: Stable["links"]): readonly Change[] {
-  return before.flatMap((was) => {
-    const is = now.find(({ address }) => address === was.address);
-    if (!is || !isKnown(was.expected) || !isKnown(is.expected)) return [];
-    const [from, to] = [linkText(was.expected), linkText(is.expected)];
-    if (from === to) return [];
-    const text = `the PCIe link of ${is.name} can reach ${to}, where it was ${from}`;
-    return [
-      is.expected.speed * is.expected.width < was.expected.speed * was.expected.width
-        ? loss(text)
-        : gain(text),
-    ];
-  });
 }
 
 function cpuChanges(before: Stable["cpu"], now: Stable["cpu"]): readonly Change[] {
@@ -222,29 +128,6 @@ function bios(stable: Stable): Known<string> {
 
 function joined(list: Known<readonly string[]>): Known<string> {
   return isKnown(list) ? list.join(",") : list;
-}
-
-/** "what a -> b" where both are known and differ. */
-function changed<T extends string | number>(
-  what: string,
-  before: Known<T>,
-  now: Known<T>,
-  say: (value: T, other: T) => string = String,
-): readonly Change[] {
-  if (!isKnown(before) || !isKnown(now) || before === now) return [];
-  return [gain(`${what} ${say(before, now)} -> ${say(now, before)}`)];
-}
-
-/** A disk as a person knows it. */
-export function diskName(disk: Disk): string {
-  const model = valueOf(disk.model);
-  return model === undefined ? disk.name : `${disk.name} (${model})`;
-}
-
-/** Bytes as GB the way memory is sold: binary, e.g. "8 GB". */
-export function gigabytes(bytes: number): string {
-  const value = bytes / 2 ** 30;
-  return `${Number.isInteger(value) ? value : value.toFixed(1)} GB`;
 }
 
 /** Places of the facts that differ, e.g. "memory.slots"; a fact that is known on one side alone is one. */

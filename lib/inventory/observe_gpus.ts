@@ -8,13 +8,11 @@ import {
   parseNvidiaVersion,
   type NvidiaGpu,
 } from "../facts/gpu.ts";
-import { expectedLink, isBelow, linkText, parseLink, type Link } from "../facts/pci.ts";
 import { filled, gapless, whole } from "../facts/text.ts";
 import type { Probe } from "../machine/probe.ts";
 import type { Gpu, Moving, PciLink } from "./document.ts";
-import { absent, failed, isKnown, type Known } from "./known.ts";
-
-const DEVICES = "/sys/bus/pci/devices";
+import { absent, type Known } from "./known.ts";
+import { DEVICES, linkNow, linkOf } from "./observe_links.ts";
 
 /** What there is to know of GPUs and links. */
 export interface PciSeen {
@@ -43,14 +41,18 @@ export async function observePci(probe: Probe): Promise<PciSeen> {
     gpuOf(probe, device, names.get(device.address), told(device.address)),
   );
   const links = linked.flatMap((device) =>
-    linkOf(probe, device, told(device.address)?.name ?? names.get(device.address) ?? device.id),
+    linkOf(
+      probe,
+      device.address,
+      told(device.address)?.name ?? names.get(device.address) ?? device.id,
+    ),
   );
   return {
     gpus,
     links,
     moving: {
       gpus: displays.map(({ address }) => ({ address, ...gpuNow(probe, address, told(address)) })),
-      links: links.map((link) => linkNow(probe, link, told(link.address))),
+      links: links.map((link) => linkNow(probe, link, told(link.address)?.busy)),
     },
   };
 }
@@ -198,60 +200,4 @@ function gpuNow(
     maxMegahertz: whole(probe.text(`${gt}/rps_RP0_freq_mhz`)),
     slowedBy: slowedBy.length > 0 ? slowedBy : undefined,
   });
-}
-
-/** A link end's fastest, from sysfs. */
-function fastest(probe: Probe, folder: string): Link | undefined {
-  return parseLink(probe.text(`${folder}/max_link_speed`), probe.text(`${folder}/max_link_width`));
-}
-
-/** The link of one device, or none where it has no link: a GPU inside the processor. */
-function linkOf(probe: Probe, { address }: Device, name: string): readonly PciLink[] {
-  const folder = `${DEVICES}/${address}`;
-  const max = fastest(probe, folder);
-  if (!max) return [];
-  const parent = probe.real(folder)?.split("/").at(-2);
-  const above = parent === undefined ? undefined : fastest(probe, `${DEVICES}/${parent}`);
-  const expected = expectedLink(max, above);
-  return [
-    {
-      address,
-      name,
-      max,
-      upstream:
-        parent !== undefined && above
-          ? { address: parent, max: above }
-          : absent("the port above it shows no link"),
-      expected: expected ?? absent("the port above it shows no link"),
-    },
-  ];
-}
-
-/** What a link does now. A GPU slows its link down when it has nothing to do, so a slow link of an idle one says nothing. */
-function linkNow(
-  probe: Probe,
-  { address, expected }: PciLink,
-  told: NvidiaGpu | undefined,
-): Moving["links"][number] {
-  const folder = `${DEVICES}/${address}`;
-  const current = parseLink(
-    probe.text(`${folder}/current_link_speed`),
-    probe.text(`${folder}/current_link_width`),
-  );
-  const asleep = probe.text(`${folder}/power/runtime_status`)?.trim() === "suspended";
-  if (!current) {
-    const why = asleep ? "the device sleeps" : "the kernel does not tell the current link";
-    return { address, current: asleep ? absent(why) : failed(why), state: "unknown", why };
-  }
-  if (!isKnown(expected)) {
-    return { address, current, state: "unknown", why: "what to expect is not known" };
-  }
-  if (!isBelow(current, expected)) {
-    return { address, current, state: "as-expected", why: linkText(current) };
-  }
-  const below = `${linkText(current)} where ${linkText(expected)} is to be expected`;
-  if ((told?.busy ?? 0) >= 50) {
-    return { address, current, state: "below", why: `${below}, while ${told?.busy} % busy` };
-  }
-  return { address, current, state: "unknown", why: `${below}: idle devices slow their link down` };
 }

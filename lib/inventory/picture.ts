@@ -2,7 +2,7 @@
 import { nvidiaArchitecture } from "../facts/gpu.ts";
 import { vulnerabilityState } from "../facts/kernel.ts";
 import { bytes, table } from "../report/text.ts";
-import { diskName, gigabytes } from "./changes.ts";
+import { diskName, gigabytes } from "./change.ts";
 import type { Gpu, Stable } from "./document.ts";
 import { isKnown, valueOf, type Known } from "./known.ts";
 import type { InventoryFacts } from "./observe.ts";

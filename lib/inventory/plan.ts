@@ -1,6 +1,7 @@
 /** What the inventory does: it stores itself when the machine differs from what is stored. */
 import type { Json, Step } from "../unit.ts";
-import { changesBetween, isSame, type Change } from "./changes.ts";
+import type { Change } from "./change.ts";
+import { changesBetween, isSame } from "./changes.ts";
 import { writeInventory, type InventoryDocument, type Taken } from "./document.ts";
 import type { InventoryFacts } from "./observe.ts";
 

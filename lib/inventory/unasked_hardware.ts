@@ -4,7 +4,7 @@ import { driverBranch } from "../facts/gpu.ts";
 import type { MemorySlot } from "../facts/memory.ts";
 import { isDebianLike } from "../facts/os.ts";
 import type { Finding } from "../unit.ts";
-import { diskName, gigabytes } from "./changes.ts";
+import { diskName, gigabytes } from "./change.ts";
 import { isKnown, valueOf } from "./known.ts";
 import type { InventoryFacts } from "./observe.ts";
 
