@@ -18,6 +18,7 @@ export function diagnoseBuild(facts: BuildFacts, want: Args): readonly Finding[]
   const live = facts.generations.find((one) => one.id === facts.live);
   return [
     ...damage(facts, want),
+    ...damagedSource(facts),
     ...(open === undefined || open.build ? missing(facts, live !== undefined) : []),
     ...(open?.build ? room(facts, open.recipe.backends.length > 1) : []),
     ...(open?.prove ? reference(facts) : []),
@@ -63,6 +64,20 @@ function damage(facts: BuildFacts, want: Args): readonly Finding[] {
         means: "corrupt",
       } as const;
     });
+}
+
+function damagedSource({ source }: BuildFacts): readonly Finding[] {
+  if (source.state !== "damaged") return [];
+  return [
+    {
+      id: "source-damaged",
+      level: "warn",
+      what: "the home's copy of llama.cpp's source is damaged",
+      why: "the next build would have to fetch it, and may be far from any network",
+      evidence: `the sha256 of ${source.copy}`,
+      fix: [SCRIPT],
+    },
+  ];
 }
 
 function missing(facts: BuildFacts, live: boolean): readonly Finding[] {

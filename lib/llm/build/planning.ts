@@ -1,5 +1,4 @@
 /** What is to be done so that the right build is live: pure, from facts. */
-import { join } from "node:path";
 import { inHome } from "../../keep/home.ts";
 import type { Args, Json, Step } from "../../unit.ts";
 import { liveLink, proofPath } from "../builds.ts";
@@ -51,7 +50,11 @@ export function planBuild(facts: BuildFacts, want: Args): readonly Step[] {
   const { model } = facts;
   return [
     ...(wanted?.damage === undefined ? [] : [aside(facts, wanted)]),
-    ...(open.build ? buildSteps(facts, want, recipe) : []),
+    // a damaged copy is replaced also when nothing is built: the next build may be far from any network
+    ...(facts.source.state === "damaged" || (open.build && facts.source.state === "absent")
+      ? [fetchStep(facts)]
+      : []),
+    ...(open.build ? [buildStep(facts, want, recipe)] : []),
     ...(open.prove && !model.there ? [fetchModel(facts)] : []),
     ...(open.prove
       ? [
@@ -86,8 +89,19 @@ function aside(facts: BuildFacts, wanted: GenerationFacts): Step {
   };
 }
 
-function buildSteps(facts: BuildFacts, want: Args, recipe: Recipe): readonly Step[] {
-  const { source, toolchain, home } = facts;
+function fetchStep({ home, source }: BuildFacts): Step {
+  const { from, sha256, bytes, state } = source;
+  return {
+    do: "call",
+    name: "fetch_source",
+    args: { from: from as unknown as Json, sha256, bytes },
+    undo: { restore: [sourceCopy(home), upstreamCopy(home)] },
+    ...(state === "damaged" ? { why: "the home's copy is damaged" } : {}),
+  };
+}
+
+function buildStep(facts: BuildFacts, want: Args, recipe: Recipe): Step {
+  const { toolchain } = facts;
   const { id, backends, flags, inputs } = recipe;
   const asked = Number(want["jobs"]);
   const args: BuildArguments = {
@@ -97,30 +111,13 @@ function buildSteps(facts: BuildFacts, want: Args, recipe: Recipe): readonly Ste
     jobs: jobsFor(facts, backends, isJobs(want["jobs"]) ? asked : undefined),
     ccache: toolchain.ccache ?? null,
   };
-  return [
-    ...(source.state === "whole"
-      ? []
-      : [
-          {
-            do: "call",
-            name: "fetch_source",
-            args: {
-              from: source.from as unknown as Json,
-              sha256: source.sha256,
-              bytes: source.bytes,
-            },
-            undo: { restore: [sourceCopy(home), upstreamCopy(home)] },
-            ...(source.state === "damaged" ? { why: "the home's copy is damaged" } : {}),
-          } as const,
-        ]),
-    {
-      do: "call",
-      name: "build_engine",
-      args: args as unknown as Readonly<Record<string, Json>>,
-      undo: { by: "discard_engine" },
-      why: backends.join(", "),
-    },
-  ];
+  return {
+    do: "call",
+    name: "build_engine",
+    args: args as unknown as Readonly<Record<string, Json>>,
+    undo: { by: "discard_engine" },
+    why: backends.join(", "),
+  };
 }
 
 function fetchModel({ model }: BuildFacts): Step {
@@ -128,21 +125,17 @@ function fetchModel({ model }: BuildFacts): Step {
   return { do: "fetch", from, to, sha256, bytes, why: "the model that a build is proven with" };
 }
 
-/** Builds beyond what is kept: the wanted one and the newest others stay. */
+/** Builds beyond what is kept: the wanted one stays, and of the others those that were proven last, as the way back. */
 export function superseded(facts: BuildFacts, wanted: string): readonly string[] {
-  const others = facts.generations.filter((one) => one.id !== wanted).map((one) => one.id);
-  // the one that serves until now is the way back
-  const kept = others.toSorted((a, b) => Number(b === facts.live) - Number(a === facts.live));
-  return kept.slice(Math.max(0, facts.retention - 1));
+  return facts.generations
+    .filter((one) => one.id !== wanted)
+    .toSorted((a, b) => (b.proof?.at ?? "").localeCompare(a.proof?.at ?? ""))
+    .slice(Math.max(0, facts.retention - 1))
+    .map((one) => one.id);
 }
 
 /** True for a number of jobs that makes sense. */
 export function isJobs(value: Args[string]): boolean {
   const jobs = Number(value);
   return value !== undefined && value !== "" && Number.isInteger(jobs) && jobs >= 1 && jobs <= 1024;
-}
-
-/** Where a person looks at a build. */
-export function programOf(facts: BuildFacts, id: string): string {
-  return join(inHome.engines(facts.home, id), "bin", "llama-server");
 }

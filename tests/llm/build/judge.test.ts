@@ -28,6 +28,14 @@ describe("the plan", () => {
     const { source, model } = converged(PLAIN);
     expect(plan({ ...PLAIN, source, model })).toEqual(["build_engine", "prove_engine", "link"]);
   });
+  test("a damaged copy of the source is replaced, also when nothing is built", () => {
+    const facts = converged(PLAIN);
+    const damaged: BuildFacts = { ...facts, source: { ...facts.source, state: "damaged" } };
+    expect(plan(damaged)).toEqual(["fetch_source"]);
+    expect(found(damaged, "source-damaged")?.level).toBe("warn");
+    expect(found(facts, "source-damaged")).toBeUndefined();
+    expect(plan({ ...facts, source: { ...facts.source, state: "absent" } })).toEqual([]);
+  });
   test("a build that was never proven is proven before it goes live", () => {
     const generation = generationFor(PLAIN, { proof: undefined });
     expect(plan({ ...PLAIN, generations: [generation] })).toEqual([
@@ -46,24 +54,25 @@ describe("the plan", () => {
     expect(planBuild(facts, {})[0]).toMatchObject({ to: `${HOME}/runtime/quarantine/engine-1` });
   });
   test("a new compiler: built beside the live one, which stays as the way back; older ones go", () => {
-    const old = (id: string, started: string) => {
+    const old = (id: string, proven: string | undefined) => {
       const made = generationFor(PLAIN);
-      return { ...made, id, info: { ...made.info, id, started } };
+      const proof = proven && made.proof ? { ...made.proof, at: proven } : undefined;
+      return { ...made, id, info: { ...made.info, id }, proof };
     };
     const facts: BuildFacts = {
       ...converged(PLAIN),
       live: "b-000000000001",
       generations: [
-        old("b-000000000003", "2026-11-03"),
-        old("b-000000000002", "2026-11-02"),
+        old("b-000000000003", undefined),
+        old("b-000000000002", "2026-10-02"),
         old("b-000000000001", "2026-11-01"),
       ],
     };
     const steps = planBuild(facts, {});
     expect(short(steps)).toEqual(["build_engine", "prove_engine", "link", "remove", "remove"]);
     expect(steps.flatMap((step) => (step.do === "remove" ? [step.path.slice(-1)] : []))).toEqual([
-      "3",
       "2",
+      "3",
     ]);
     expect(plan({ ...facts, retention: 3 }).filter((one) => one === "remove")).toHaveLength(1);
   });
