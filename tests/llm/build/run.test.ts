@@ -81,6 +81,18 @@ describe("the proof", () => {
     expect(report.outcome).toBe("rolled-back");
     expect(because(report)).toContain("Segmentation fault");
   });
+  test("a proof alone is taken back alone", async () => {
+    const world = host();
+    await run(world);
+    const proof = join(live(world)?.folder ?? "", "proof.json");
+    world.remove(proof);
+    expect((await look(world, "plan")).steps.map((one) => one.text)).toHaveLength(1);
+    expect((await run(world)).outcome).toBe("changed");
+    expect(world.exists(proof)).toBe(true);
+    expect((await look(world, "undo")).outcome).toBe("changed");
+    expect(world.exists(proof)).toBe(false);
+    expect(live(world)).toBeDefined();
+  });
   test("a damaged model is not held against the build", async () => {
     const world = host({ gpu: true });
     const model = `${FAKE_HOME}/models/sha256/${TINY_PINS.reference.model}`;
