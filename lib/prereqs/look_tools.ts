@@ -92,7 +92,7 @@ async function lookFor(
     const ran = await probe.run([where, ...version], { timeout: PATIENCE });
     // some tell it on stderr (ssh), some end with 1 all the same (mksquashfs); what the loader says of a missing library is no version
     const said = versionIn(ran.stdout) ?? (ran.code === 0 ? versionIn(ran.stderr) : undefined);
-    const broken = ran.timedOut || ran.code >= 126 || (ran.code !== 0 && said === undefined);
+    const broken = ran.timedOut || (ran.code !== 0 && said === undefined);
     return { where, broken, ...(said === undefined ? {} : { said }) };
   }
   return undefined;
