@@ -6,7 +6,12 @@ import { TINY_PINS, type Behaviour, fakeEngineHost } from "../../support/fake_en
 import { buildUnit } from "../../../lib/llm/build/unit.ts";
 import { createProbe } from "../../../lib/machine/probe.ts";
 import type { Args, RunReport } from "../../../lib/unit.ts";
-import { FAKE_HOME, fakeMachine, type FakeWorld } from "../../support/fake_machine.ts";
+import {
+  FAKE_HOME,
+  fakeMachine,
+  type FakeProgram,
+  type FakeWorld,
+} from "../../support/fake_machine.ts";
 import { runOn } from "../../support/run.ts";
 
 const unit = buildUnit(TINY_PINS);
@@ -145,6 +150,26 @@ describe("source and compiler", () => {
     const report = await run(host({ behaviour: { compileError } }));
     expect(report.error?.id).toBe("disk-full");
   });
+  test("root does not compile: what builds runs as the home's owner", async () => {
+    const options = fakeEngineHost();
+    const { programs = {} } = options;
+    const inner: FakeProgram = (argv, ...rest) => {
+      const command = argv.slice(argv.indexOf("--") + 1);
+      return programs[command[0]?.split("/").at(-1) ?? ""]?.(command, ...rest) ?? { code: 127 };
+    };
+    const world = fakeMachine({
+      ...options,
+      programs: { ...programs, setpriv: inner },
+      me: { uid: 999_999, root: true },
+    });
+    open.push(world);
+    expect((await run(world)).outcome).toBe("changed");
+    const builders = world.started.filter((argv) => /\b(git|cmake|ninja)$/.test(builder(argv)));
+    expect(builders.length).toBeGreaterThan(5);
+    for (const argv of builders) {
+      expect(argv.slice(0, 2)).toEqual(["setpriv", `--reuid=${probe(world).owner.uid}`]);
+    }
+  });
   test("a source folder that somebody changed is unpacked anew", async () => {
     const world = host();
     await run(world);
@@ -158,6 +183,11 @@ describe("source and compiler", () => {
     expect(world.exists(planted)).toBe(false);
   });
 });
+
+/** The word of a command line that builds. */
+function builder(argv: readonly string[]): string {
+  return argv.find((word) => /^(git|.*\/cmake|.*\/ninja)$/.test(word)) ?? "";
+}
 
 describe("generations", () => {
   test("a new compiler gets a build beside the live one; undo flips the link back", async () => {
