@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { linkSync, lstatSync, utimesSync } from "node:fs";
 
+import { DEFAULT_CONFIG_TEXT } from "../../lib/hosts/config_default.ts";
 import { unit } from "../../scripts/00_check_structure.ts";
 import { unit as scaffold } from "../../scripts/02_scaffold_dirs.ts";
 import {
