@@ -6,16 +6,8 @@ import type { HostName } from "../unit.ts";
 import { hostNameFrom, systemHostName } from "./name.ts";
 import { DEFAULT_CONFIG, type Config, type ConfigNote, type ConfigReading } from "./settings.ts";
 
-export { BUILD_TARGETS, DEFAULT_CONFIG } from "./settings.ts";
-export type {
-  BuildTarget,
-  Config,
-  ConfigNote,
-  ConfigReading,
-  Floor,
-  HostEntry,
-  Retention,
-} from "./settings.ts";
+export { DEFAULT_CONFIG } from "./settings.ts";
+export type { BuildTarget, Config, ConfigNote, ConfigReading } from "./settings.ts";
 
 /** Reads and checks shared.cfg. Never throws: a finding can be made of every state. */
 export async function lookAtConfig(probe: Pick<Probe, "home" | "read">): Promise<ConfigReading> {
