@@ -107,7 +107,8 @@ function gpuOf(
     address,
     id,
     maker,
-    name: told?.name ?? listed ?? id,
+    // lspci calls what it does not know "Device"
+    name: told?.name ?? (listed === undefined || listed === "Device" ? `device ${id}` : listed),
     module: module ?? absent("no kernel module drives it"),
     driver: maker === "nvidia" ? nvidiaDriver(probe, module, told) : kernelsOwn(),
     vram: vramOf(probe, address, maker, told),

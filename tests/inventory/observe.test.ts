@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { unit } from "../../scripts/01_host_inventory.ts";
+import { pci } from "./sysfs.ts";
 import { factsOf, nvidiaSmi, phantom, plainVm, shadow } from "./worlds.ts";
 
 const ids = (found: readonly { readonly id: string }[]) => found.map(({ id }) => id);
@@ -295,5 +296,20 @@ test("the table shows both machines at a glance", async () => {
   expect(other).toContain("12 cores, 16 threads (fast: 0-7; frugal: 8-15)");
   expect(other).toContain(
     "modules unknown: root would add: the memory modules, slot by slot (dmidecode)",
+  );
+});
+
+test("a display that nothing drives and lspci has no name for, as QEMU's", async () => {
+  const facts = await factsOf({
+    programs: {
+      lspci: () => ({
+        stdout: "0000:00:01.0 VGA compatible controller [0300]: Device [1234:1111] (rev 02)\n",
+      }),
+    },
+    files: pci(["0000:00:01.0"], { class: "0x030000", vendor: "0x1234", device: "0x1111" }),
+  });
+  expect(facts.stable.gpus[0]).toMatchObject({ maker: "virtual", name: "device 1234:1111" });
+  expect(unit.picture?.(facts, {}).join("\n")).toContain(
+    "device 1234:1111 [1234:1111], its driver does not tell, no kernel module drives it",
   );
 });
