@@ -85,6 +85,22 @@ function engines(): readonly string[] {
     });
 }
 
+/** Most memory that a program itself ever held, in bytes, by its own high-water mark. */
+async function peakOf(child: Bun.Subprocess): Promise<number> {
+  let peak = 0;
+  for (; child.exitCode === null && child.signalCode === null; await Bun.sleep(20)) {
+    try {
+      const kib = /^VmHWM:\s*(\d+) kB/m.exec(
+        readFileSync(`/proc/${child.pid}/status`, "utf8"),
+      )?.[1];
+      peak = Math.max(peak, Number(kib ?? 0) * 1024);
+    } catch {
+      break; // it has ended
+    }
+  }
+  return peak;
+}
+
 interface Up {
   readonly outcome: string;
   readonly runs: readonly { readonly script: string; readonly outcome: string }[];
