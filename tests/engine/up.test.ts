@@ -116,8 +116,16 @@ describe("up", () => {
   test(
     "brings an empty home to an answer, script by script",
     async () => {
-      const up = await json<Up>("up");
-      expect(up.outcome).toBe("changed");
+      const child = start(COMPILED, "shelter", ["up", "--json"], at, { env });
+      const peak = peakOf(child);
+      const [stdout, stderr, code] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+        child.exited,
+      ]);
+      const up = documentOf({ stdout, stderr, code }) as unknown as Up;
+      expect([code, up.outcome]).toEqual([0, "changed"]);
+      expect(await peak).toBeLessThan(250_000_000);
       expect(up.runs.map((run) => run.script)).toEqual(SCRIPTS);
       for (const run of up.runs)
         expect([run.script, ["changed", "converged"].includes(run.outcome)]).toEqual([
