@@ -1,5 +1,6 @@
 /** Reads graphics processors and the PCI Express links of what matters for models: GPUs and NVMe disks. */
 import {
+  boardName,
   computeCapabilityOf,
   isDisplay,
   NVIDIA_FIELDS,
@@ -108,7 +109,8 @@ function gpuOf(
     id,
     maker,
     // lspci calls what it does not know "Device"
-    name: told?.name ?? (listed === undefined || listed === "Device" ? `device ${id}` : listed),
+    name:
+      told?.name ?? (listed === "Device" ? undefined : listed) ?? boardName(id) ?? `device ${id}`,
     module: module ?? absent("no kernel module drives it"),
     driver: maker === "nvidia" ? nvidiaDriver(probe, module, told) : kernelsOwn(),
     vram: vramOf(probe, address, maker, told),

@@ -178,6 +178,8 @@ test("the GTX 1050 Ti is 6.1 by its id where NVIDIA's driver is missing, and it 
     because: "absent",
   });
   expect(card?.name).toBe("NVIDIA Corporation GP107M [GeForce GTX 1050 Ti Mobile]");
+  delete (world.programs as Record<string, unknown>)["lspci"];
+  expect((await factsOf(world)).stable.gpus[1]?.name).toBe("GeForce GTX 1050 Ti Mobile");
 });
 
 test("an old nvidia-smi that refuses compute_cap is asked again without it", async () => {
@@ -312,4 +314,20 @@ test("a display that nothing drives and lspci has no name for, as QEMU's", async
   expect(unit.picture?.(facts, {}).join("\n")).toContain(
     "device 1234:1111 [1234:1111], its driver does not tell, no kernel module drives it",
   );
+});
+
+test("tools that are missing are named with what they would add, on Debian with the line that installs them", async () => {
+  const world = shadow();
+  for (const tool of ["smartctl", "dmidecode"])
+    delete (world.programs as Record<string, unknown>)[tool];
+  const missing = async (machine: typeof world) =>
+    unit.diagnose(await factsOf(machine), {}).find(({ id }) => id === "tools-missing");
+  expect(await missing(world)).toMatchObject({
+    what: "smartmontools and dmidecode would add: the health of the disks; the memory modules, slot by slot",
+    fix: ["sudo", "apt-get", "install", "smartmontools", "dmidecode"],
+  });
+  expect(await missing(shadow())).toBeUndefined();
+  expect(
+    (await missing({ ...world, files: { ...world.files, "/etc/os-release": "ID=void\n" } }))?.fix,
+  ).toBeUndefined();
 });
