@@ -99,7 +99,7 @@ async function must(ended: Ended, script: string): Promise<void> {
 export async function engineCopy(name = "home"): Promise<TestHome> {
   const from = await engineHome();
   const place = freshHome(name);
-  for (const part of ["runtime/llama.cpp", "models"]) {
+  for (const part of ["runtime/llama.cpp", "runtime/verified", "models"]) {
     copyLinked(join(from, part), join(place.home, part));
   }
   return place;

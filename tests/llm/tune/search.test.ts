@@ -73,7 +73,7 @@ describe("the search", () => {
     const fake = machine((profile) => {
       if (profile.speculation !== "ngram-mod") return { chat: 100, rewrite: 100 };
       asked += 1;
-      return asked <= 5 ? { chat: 150, rewrite: 200 } : { chat: 100, rewrite: 100 };
+      return asked <= 3 ? { chat: 150, rewrite: 200 } : { chat: 100, rewrite: 100 };
     });
     const found = await search(USUAL, stages(FACTS), fake);
     expect(found.profile).toEqual(USUAL);
