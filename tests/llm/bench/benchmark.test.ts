@@ -20,7 +20,7 @@ import { runOn } from "../../support/run.ts";
 
 const worlds: FakeWorld[] = [];
 afterEach(() => {
-  for (const world of worlds.splice(0)) world.dispose();
+  for (const one of worlds.splice(0)) one.dispose();
 });
 function world(options: BenchWorld = {}): FakeWorld {
   const made = benchWorld(options);
@@ -168,6 +168,25 @@ describe("below the baseline", () => {
     expect((await run(here, { again: true })).outcome).toBe("below-baseline");
     expect((await run(here, { accept: true })).outcome).toBe("changed");
     expect((await run(here)).outcome).toBe("converged");
+  });
+
+  test("the operator's own floor in shared.cfg counts too, on this host and for this model alone", async () => {
+    const floor = (text: string) => ({
+      files: { [`${FAKE_HOME}/shared.cfg`]: `baselines: {${text}}\n` },
+    });
+    const speeds: Speeds = { [BUILD_A]: { prompt: 400, generation: 100 } };
+    const short = await run(
+      world({ speeds, ...floor("testhost: {tiny: {prompt: 300, generation: 150}}") }),
+    );
+    expect([short.outcome, EXIT[short.outcome]]).toEqual(["below-baseline", 15]);
+    expect(fails(short)[0]?.what).toMatch(/generation 100\.0 .* instead of 150 tokens\/s$/);
+    for (const met of [
+      "testhost: {tiny: {prompt: 300, generation: 99}}",
+      "shadow: {tiny: {generation: 150}}",
+      "testhost: {other: {generation: 150}}",
+    ]) {
+      expect((await run(world({ speeds, ...floor(met) }))).outcome).toBe("changed");
+    }
   });
 
   test("is measured twice before it is said", async () => {

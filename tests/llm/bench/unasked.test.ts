@@ -98,6 +98,7 @@ function factsOf(
     results: [resultOf(100, 1)],
     damaged: [],
     baselines: [],
+    floors: [],
     ...change,
     cpu: { logical: 8, physical: 4, policies: [], hybrid: false, ...cpu },
   };
