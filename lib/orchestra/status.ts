@@ -46,7 +46,10 @@ export const status: Command = async (desk) => {
   );
   const unasked = suggestionsOf(pastRuns(probe), probe.now());
   const kept = await retentionOf(desk.probe);
-  const next = nextOf(board);
+  const next = nextOf(
+    board,
+    running.map((one) => one.script),
+  );
   return {
     exit: 0,
     json: asJson({
