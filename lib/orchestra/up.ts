@@ -50,6 +50,7 @@ export const up: Command = async (desk) => {
   let answer: Answer | undefined;
   const question = textOf(want, "question");
   if (EXIT[outcome] === 0 && (outcome === "changed" || question !== undefined)) {
+    say.line(`Asking it: ${question ?? QUESTION}`);
     const asked = await answerOf(
       () => askModel({ probe, act, say, signal }, { question: question ?? QUESTION }),
       signal,
