@@ -57,6 +57,19 @@ test("what nobody asked comes gravest first, each with its command", () => {
   expect(humanReport(report({ unasked }), PLAIN).join("\n")).toContain("    mend b");
 });
 
+test("hundreds of steps are counted, and shown to who asks for them", () => {
+  const steps = Array.from(
+    { length: 23 },
+    (_, n) => ({ do: "attr", text: `set ${n}.`, done: true }) as const,
+  );
+  const short = humanReport(report({ outcome: "changed", steps }), PLAIN).join("\n");
+  expect(short).toContain("set 19.");
+  expect(short).not.toContain("set 20.");
+  expect(short).toContain("and 3 more: --verbose");
+  const long = humanReport(report({ outcome: "changed", steps }), { ...PLAIN, verbose: true });
+  expect(long.join("\n")).toContain("set 22.");
+});
+
 test("escapes in findings, steps, hosts and pictures are shown, not obeyed", () => {
   const evil = "\u001b]0;owned\u0007";
   const text = humanReport(
