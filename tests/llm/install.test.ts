@@ -2,7 +2,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { closeSync, openSync, utimesSync, writeSync } from "node:fs";
 import { sha256 } from "../../lib/machine/hash.ts";
+import { humanReport } from "../../lib/report/human.ts";
+import { painter } from "../../lib/report/palette.ts";
 import { FAKE_HOME, type FakeWorld } from "../support/fake_machine.ts";
+import { ggufFile, tinyModel, type GgufPlan } from "../support/gguf_writer.ts";
 import { catalogueText, type TestModel } from "../support/models.ts";
 import {
   A,
@@ -92,6 +95,39 @@ describe("choosing", () => {
       /= GPU\s+3\.9 GiB\s+of 3\.9 GiB free, 384 MiB margin included: 30 of 33 layers/,
     );
   });
+  test("but not where the live engine computes on the CPU alone", async () => {
+    const gpu = "name, memory.total [MiB], memory.used [MiB]\nGTX 1050 Ti, 4096 MiB, 56 MiB\n";
+    const id = "b-0123456789ab";
+    const engine = (backends: readonly string[]) => ({
+      [at("runtime/llama.cpp/current")]: { link: id },
+      [at(`runtime/llama.cpp/${id}/build-info.json`)]: JSON.stringify({
+        ...{
+          schema: 1,
+          id,
+          tag: "t",
+          commit: "c",
+          tree: "t",
+          generator: "g",
+          started: "s",
+          jobs: 1,
+        },
+        ...{
+          took_ms: 1,
+          backends,
+          flags: [],
+          asked: { with: [], without: [] },
+          inputs: {},
+          files: {},
+        },
+      }),
+    });
+    const text = async (backends: readonly string[]) => {
+      const here = world({ gpu, files: engine(backends) });
+      return (await run(here, { models: "phi-3-mini" }, "plan")).picture?.join("\n");
+    };
+    expect(await text(["cpu"])).not.toContain("= GPU");
+    expect(await text(["cpu", "cuda"])).toContain("= GPU");
+  });
   test("a name that is taken by a file of the operator's is left alone", async () => {
     const here = world({ files: { [at("models/a.gguf")]: "mine" } });
     const report = await run(here);
@@ -128,6 +164,32 @@ describe("a source that gives the wrong thing", () => {
     expect(report.error?.why).toContain("cut short");
     expect(here.exists(at("models/a.gguf"))).toBe(false);
     expect(here.exists(at(`runtime/work/fetch/${sha256(bytes)}/part`))).toBe(true);
+  });
+
+  const odd: readonly [string, Partial<GgufPlan>, RegExp][] = [
+    ["no weights", { tensors: [] }, /holds no weights/],
+    ["no architecture", { keys: [] }, /names no architecture/],
+    [
+      "one part of a model",
+      { keys: [...tinyModel().keys, ["split.count", ["uint16", 3]]] },
+      /one of 3 parts/,
+    ],
+  ];
+  test.each(odd)("a sound file that is no whole model: %s", async (_, change, why) => {
+    const here = world({ models: [{ ...A, bytes: ggufFile({ ...tinyModel(), ...change }) }] });
+    const report = await run(here);
+    expect(report.outcome).toBe("corrupt");
+    expect(report.error?.why).toMatch(why);
+    expect(await servable(here)).toEqual([]);
+  });
+  test("bytes that lay in the store before are not named until they are proven", async () => {
+    const wrong = Buffer.alloc(A.bytes.length, 3);
+    const here = world({ files: { [stored(A)]: { bytes: wrong } } });
+    const look = await run(here, {}, "plan");
+    expect(look.steps.map((one) => one.do)).toEqual(["call"]);
+    expect((await run(here)).outcome).toBe("changed");
+    expect(await servable(here)).toEqual(["a"]);
+    expect(here.exists(at(`runtime/quarantine/${sha256(wrong)}`))).toBe(true);
   });
 });
 
@@ -194,6 +256,13 @@ describe("damage at rest", () => {
     expect((await run(here, { remove: "b" })).outcome).toBe("changed");
     expect((await run(here)).outcome).toBe("converged");
   });
+  test("a model that nobody asks for now, but that was installed, comes back too", async () => {
+    const here = world();
+    await run(here, { models: "a,b" });
+    here.remove(stored(B));
+    expect((await run(here, { models: "a" })).outcome).toBe("changed");
+    expect(await servable(here)).toEqual(["a", "b"]);
+  });
   test("a damaged proof is no proof", async () => {
     const here = world();
     await run(here);
@@ -249,6 +318,18 @@ describe("a model of one's own", () => {
       "does not begin with GGUF",
     );
     expect((await run(here, { describe: "/data/none" })).error?.why).toContain("no such file");
+  });
+  test("terminal escapes in names and metadata reach no terminal", async () => {
+    const evil = "\u001b[2J\u001b]0;x\u0007";
+    const bytes = ggufFile(tinyModel(evil));
+    const here = world({
+      files: { "/data/evil": { bytes }, [at(`models/${evil}.gguf`)]: { bytes } },
+    });
+    const layout = { paint: painter(false), columns: 100, verbose: true };
+    for (const want of [{ describe: "/data/evil" }, { list: true }, {}, { models: evil }]) {
+      const report = await run(here, want);
+      expect(humanReport(report, layout).join("\n")).not.toMatch(/[\u001b\u0007]/);
+    }
   });
   test("a file put into models/ by hand is not served, and said", async () => {
     const here = world({ files: { [at("models/hand.gguf")]: { bytes: B.bytes } } });
