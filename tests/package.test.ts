@@ -1,6 +1,6 @@
 /** package.json, where a plain mistake would show only on another machine. */
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import manifest from "../package.json";
 
@@ -31,5 +31,15 @@ test("the lock names no registry", () => {
 test("what a check needs runs on Bun itself, whatever Node is there", () => {
   for (const name of ["format", "format:check", "lint", "types", "unused"] as const) {
     expect(manifest.scripts[name]).toStartWith("bun --bun ");
+  }
+});
+
+test("wherever a command names Bun's version, it is that one", () => {
+  const pinned = manifest.devDependencies["bun-types"];
+  for (const file of ["lefthook.yml", "README.md", ".ci/run"]) {
+    const path = join(REPOSITORY, file);
+    if (!existsSync(path)) continue;
+    const named = [...readFileSync(path, "utf8").matchAll(/bun@(\d[\w.-]*)/g)].map(([, it]) => it);
+    expect([file, [...new Set(named)].filter((one) => one !== pinned)]).toEqual([file, []]);
   }
 });
