@@ -67,7 +67,6 @@ export interface TwoLoads<T> {
   readonly rewrite: T;
 }
 export const LOADS = ["chat", "rewrite"] as const;
-export type LoadName = (typeof LOADS)[number];
 
 /** Kept or not, and why, in words. */
 export interface Verdict {
