@@ -170,7 +170,7 @@ const fakeCmake: FakeProgram = (argv) => {
   const settings = argv.filter((word) => word.startsWith("-D")).join("\n");
   writeFileSync(
     join(tree, "CMakeCache.txt"),
-    `CMAKE_HOME_DIRECTORY:INTERNAL=${source}\nCMAKE_CACHEFILE_DIR:INTERNAL=${tree}\n${settings}\n`,
+    `CMAKE_HOME_DIRECTORY:INTERNAL=${source}\nCMAKE_CACHEFILE_DIR:INTERNAL=${tree}\nCMAKE_GENERATOR:INTERNAL=${after("-G")}\n${settings}\n`,
   );
   return {};
 };

@@ -114,7 +114,8 @@ async function hear(
   const served = { ...model, bytes, sha256: reference.model };
   const profile: Profile = {
     ...defaultProfile(profileFacts(probe, served, build)),
-    ...{ parallel: 1, context: CONTEXT, gpuLayers },
+    // one thread: on a busy machine two wait for each other, token by token, for minutes
+    ...{ threads: 1, cpus: [], parallel: 1, context: CONTEXT, gpuLayers },
   };
   const server = await startServer(context, { build, model: served, profile });
   try {

@@ -4,6 +4,7 @@ import type { Backend } from "../builds.ts";
 import { type Choice, chooseBackends } from "./backends.ts";
 import type { BuildFacts } from "./facts.ts";
 import { ENGINE_SOURCE, PROGRAMS } from "./pins.ts";
+import { textHash } from "./workaround.ts";
 
 /** What to build, and how. */
 export interface Recipe {
@@ -31,6 +32,7 @@ export function recipeOf(facts: BuildFacts): Recipe | undefined {
     cpu: facts.cpu.model,
     architecture: compiler.architecture,
     "instruction sets": compiler.native.join(" "),
+    ...Object.fromEntries(choice.workarounds.map((one) => [`workaround ${one}`, textHash(one)])),
     ...(has("cuda") && cuda.nvcc ? { CUDA: cuda.nvcc.version } : {}),
     // a driver of another branch is another engine below the engine: proven anew
     ...(has("cuda") && cuda.driver ? { "NVIDIA driver": cuda.driver.split(".")[0] ?? "" } : {}),
