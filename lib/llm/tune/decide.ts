@@ -92,6 +92,12 @@ export function isHopeless(loads: TwoLoads<Comparison>): boolean {
   return LOADS.every((load) => loads[load].ratio < 1.01);
 }
 
+/** True where one load gains and the other spreads too wide to tell: more pairs narrow it. */
+export function isHidden(loads: TwoLoads<Comparison>): boolean {
+  const gained = LOADS.some((load) => isGain(loads[load]));
+  return gained && LOADS.some((load) => loads[load].margin > LARGEST_EXCUSED_LOSS);
+}
+
 /** What a gain is worth: the geometric mean over both loads, for choosing among several that may be kept. */
 export function worth(loads: TwoLoads<Comparison>): number {
   return Math.sqrt(loads.chat.ratio * loads.rewrite.ratio);

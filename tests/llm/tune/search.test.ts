@@ -100,6 +100,30 @@ describe("the search", () => {
     expect(cache?.why).toContain("chat");
   });
 
+  test("takes more pairs where noise hides whether the other load loses", async () => {
+    // every other answer on chat is far off, both ways, on both sides
+    let at = 0;
+    const noise = () => [1.4, 1, 0.7, 1, 1, 1, 1, 1][at++ % 8] ?? 1;
+    const counted = machine(
+      ({ speculation }) => ({ chat: 100, rewrite: speculation === "ngram-mod" ? 300 : 100 }),
+      { noise, turns: 200 },
+    );
+    let proof = 0;
+    let proving = false;
+    await search(USUAL, stages(FACTS), {
+      ...counted,
+      trying: (what) => {
+        proving = what.startsWith("all that was kept");
+      },
+      time: (base, other, turn) => {
+        if (proving) proof += 1;
+        return counted.time(base, other, turn);
+      },
+    });
+    expect(proof).toBeGreaterThanOrEqual(7);
+    expect(proof).toBeLessThanOrEqual(21);
+  });
+
   test("goes on where the engine refuses a setting", async () => {
     const found = await search(
       USUAL,
