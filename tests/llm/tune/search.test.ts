@@ -100,28 +100,33 @@ describe("the search", () => {
     expect(cache?.why).toContain("chat");
   });
 
-  test("takes more pairs where noise hides whether the other load loses", async () => {
-    // every other answer on chat is far off, both ways, on both sides
-    let at = 0;
-    const noise = () => [1.4, 1, 0.7, 1, 1, 1, 1, 1][at++ % 8] ?? 1;
-    const counted = machine(
-      ({ speculation }) => ({ chat: 100, rewrite: speculation === "ngram-mod" ? 300 : 100 }),
-      { noise, turns: 200 },
-    );
-    let proof = 0;
-    let proving = false;
-    await search(USUAL, stages(FACTS), {
-      ...counted,
-      trying: (what) => {
-        proving = what.startsWith("all that was kept");
-      },
-      time: (base, other, turn) => {
-        if (proving) proof += 1;
-        return counted.time(base, other, turn);
-      },
-    });
-    expect(proof).toBeGreaterThanOrEqual(7);
-    expect(proof).toBeLessThanOrEqual(21);
+  test("takes more pairs in the proof where noise hides whether the other load loses", async () => {
+    const proofOf = async (chat: (turn: number) => number) => {
+      let pairs = 0;
+      let proving = false;
+      const found = await search(USUAL, stages(FACTS), {
+        spent: () => 0,
+        trying: (what) => {
+          proving = what.startsWith("all that was kept");
+        },
+        time: (base, other, turn) => {
+          if (proving) pairs += 1;
+          const gain = other.speculation === base.speculation ? 1 : 3;
+          const noise = proving ? chat(turn) : 1;
+          return Promise.resolve({
+            base: { chat: 100, rewrite: 100 },
+            other: { chat: 100 * noise, rewrite: 100 * gain },
+          });
+        },
+      });
+      return { pairs, kept: found.profile.speculation !== "none" };
+    };
+    expect(await proofOf(() => 1)).toEqual({ pairs: 7, kept: true });
+    const wide = await proofOf((turn) => [1.3, 0.75, 1, 1.2, 0.8][turn % 5] ?? 1);
+    expect(wide.pairs).toBeGreaterThan(7);
+    expect(wide.pairs).toBeLessThanOrEqual(21);
+    const lossy = await proofOf((turn) => [0.9, 0.6, 0.8, 0.7, 1][turn % 5] ?? 1);
+    expect(lossy.kept).toBe(false);
   });
 
   test("goes on where the engine refuses a setting", async () => {
