@@ -47,6 +47,7 @@ export async function createVoice(options: VoiceOptions): Promise<Voice> {
       if (options.verbose) log.debug(JSON.stringify(record));
     },
     progress: (...one) => bar.draw(...one),
+    clear: () => bar.clear(),
     stream: (text) => {
       bar.clear();
       const out = options.json ? process.stderr : process.stdout;
