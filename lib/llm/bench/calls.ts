@@ -11,9 +11,6 @@ import { documentText, readBaselines, sameSeries, seriesOf } from "./results.ts"
 
 type CallArgs = { readonly [key: string]: Json };
 
-/** Repetitions of llama-bench: enough for a median and a spread. */
-const REPETITIONS = 5;
-
 /** Measures one model on the live build and keeps the result; a result below the baseline is measured twice before it is believed. */
 export const measureCall: Call = async (context, args) => {
   const { probe, act, say } = context;
@@ -24,7 +21,7 @@ export const measureCall: Call = async (context, args) => {
   const others = builds(probe).flatMap(({ id }) => (id === build.id ? [] : [id]));
   const own = baselines.find((one) => sameSeries(one.series, series));
   const load = (own ?? baselines.find((one) => one.series.model === series.model))?.load;
-  const method = { load, preheat: 1000 * numberArg(args, "preheat"), repetitions: REPETITIONS };
+  const method = { load, preheat: 1000 * numberArg(args, "preheat") };
   const subject = { build, model, profile };
   let result = await measure(context, subject, method);
   const against = references(series, result.load, baselines, others);
