@@ -187,10 +187,11 @@ function positions(reference: Reference): number {
 }
 
 /** What a failure on the CPU is put down to: the matrix unit where it is used. */
-function cpuPart(build: Build): Optional | undefined {
-  const instructions = build.info.inputs["instruction sets"]?.split(" ") ?? [];
-  const left = build.info.flags.some((flag) => flag.includes("-mno-amx-tile"));
-  return instructions.includes("-mamx-int8") && !left ? "amx" : undefined;
+function cpuPart({ info }: Build): Optional | undefined {
+  const instructions = info.inputs["instruction sets"]?.split(" ") ?? [];
+  const off = info.flags.some((flag) => flag.includes("-mno-amx-tile"));
+  const putRight = info.inputs["workaround amx-tile-config"] !== undefined;
+  return instructions.includes("-mamx-int8") && (!off || putRight) ? "amx" : undefined;
 }
 
 /** Failures that the build itself is to blame for, as opposed to a busy machine or a person's Ctrl-C. */

@@ -86,8 +86,10 @@ function flagsOf(facts: BuildFacts, choice: Choice): readonly string[] {
     // ccache is given by us, with settings that let homes share it
     "GGML_CCACHE",
   ].map((name) => `${name}=OFF`);
+  // where it is put right, it is on again for the one target that uses it, together with the header
   const withoutAmx =
-    !choice.amx && compiler?.native.includes("-mamx-tile")
+    (!choice.amx || choice.workarounds.includes("amx-tile-config")) &&
+    compiler?.native.includes("-mamx-tile")
       ? compiler.native
           .filter((one) => one.startsWith("-mamx-"))
           .map((one) => `-mno-${one.slice(2)}`)

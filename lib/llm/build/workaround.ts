@@ -22,10 +22,13 @@ static inline void shelter_tile_loadconfig(const void * config) {
 #endif
 `;
 
-/** For llama.cpp's CPU back-end alone, once all targets are known. One word, so that no shell ever splits the path. */
+/**
+ * For llama.cpp's CPU back-end alone, once all targets are known: everything else is compiled without the matrix unit. The header's option is one
+ * word, so that no shell ever splits the path.
+ */
 const CMAKE = `function(shelter_amx_tile_config)
-  target_compile_options(ggml-cpu PRIVATE
-    "$<$<COMPILE_LANGUAGE:CXX>:-include\${CMAKE_CURRENT_FUNCTION_LIST_DIR}/amx-tile-config.h>")
+  target_compile_options(ggml-cpu PRIVATE -mamx-tile -mamx-int8 -mamx-bf16
+    "-include\${CMAKE_CURRENT_FUNCTION_LIST_DIR}/amx-tile-config.h")
 endfunction()
 cmake_language(DEFER CALL shelter_amx_tile_config)
 `;

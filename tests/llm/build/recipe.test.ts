@@ -101,8 +101,12 @@ describe("the flags", () => {
     const off = "-mno-amx-bf16 -mno-amx-int8 -mno-amx-tile";
     expect(without?.flags).toContain(`CMAKE_CXX_FLAGS=${off}`);
     expect(without?.flags).toContain(`CMAKE_C_FLAGS=${off}`);
+    // put right: off everywhere, and on again by the workaround where it is used
     const with_ = recipeOf(facts);
-    expect(with_?.flags.join(" ")).not.toContain("amx");
+    expect(with_?.flags).toContain(`CMAKE_CXX_FLAGS=${off}`);
+    expect(with_?.id).not.toBe(without?.id);
+    const sound = { ...facts.toolchain, compiler: { ...compiler, amx: "sound" } as const };
+    expect(recipeOf({ ...facts, toolchain: sound })?.flags.join(" ")).not.toContain("amx");
     expect(with_?.inputs["workaround amx-tile-config"]).toMatch(/^[0-9a-f]{12}$/);
     expect(without?.inputs["workaround amx-tile-config"]).toBeUndefined();
   });
