@@ -54,7 +54,9 @@ export function humanReport(report: RunReport, layout: Layout): readonly string[
   }
   const unseen = report.steps.length - steps.length;
   if (unseen > 0) lines.push(paint("taupe", `    and ${unseen} more: --verbose shows all`));
-  if (report.error) lines.push(...errorLines(report.error, layout));
+  // a finding that ended the run was said above, with its fix
+  const said = shown.some((one) => one.level === "fail" && one.id === report.error?.id);
+  if (report.error && !said) lines.push(...errorLines(report.error, layout));
   for (const one of report.left ?? [])
     lines.push(paint("rust", `  still there: ${printable(one)}`));
   lines.push("", ...unaskedLines(report.unasked, layout), "", ending(report, layout));

@@ -51,6 +51,16 @@ test("an error says what, why and the next command, ready to copy", () => {
   expect(text).toContain("./bin/x --home '/a b'");
 });
 
+test("a finding that ended the run is said once", () => {
+  const sick = finding("fail", "sick", ["mend", "it"]);
+  const error = { id: "sick", what: sick.what, why: sick.why, fix: ["mend", "it"] };
+  const text = humanReport(report({ outcome: "blocked", findings: [sick], error }), PLAIN).join(
+    "\n",
+  );
+  expect(text.split("sick is so").length - 1).toBe(1);
+  expect(text.split("mend it").length - 1).toBe(1);
+});
+
 test("what nobody asked comes gravest first, each with its command", () => {
   const unasked = [finding("info", "a"), finding("fail", "b", ["mend", "b"]), finding("warn", "c")];
   expect(ranked(unasked).map((one) => one.id)).toEqual(["b", "c", "a"]);
