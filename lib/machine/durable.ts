@@ -24,6 +24,16 @@ export function temporaryBeside(path: string): string {
   return join(dirname(path), TEMPORARY_PREFIX + randomBytes(8).toString("hex"));
 }
 
+/** Flushes a file's content. */
+export function syncFile(path: string): void {
+  const handle = openSync(path, constants.O_RDONLY);
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
 /** Flushes a folder, so that a rename in it survives a power cut. */
 export function syncFolder(path: string): void {
   const handle = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
