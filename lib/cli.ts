@@ -1,5 +1,6 @@
 /** The command line of one script: flags in, a report out, and the outcome as exit code. */
 import { flagsOf, readArgs } from "./cli/flags.ts";
+import { print } from "./cli/output.ts";
 import { findPlace, type Place } from "./cli/place.ts";
 import { onSignals } from "./cli/signals.ts";
 import { runUnit } from "./engine.ts";
@@ -85,15 +86,15 @@ export async function runHere(
 
 /** Prints a report the way the flags ask for. */
 export function printReport(report: RunReport, want: Args): void {
-  if (want["json"] === true) console.log(JSON.stringify(report, null, 2));
-  else console.log(humanReport(report, layout(want["verbose"] === true)).join("\n"));
+  if (want["json"] === true) print(JSON.stringify(report, null, 2));
+  else print(humanReport(report, layout(want["verbose"] === true)).join("\n"));
 }
 
 /** Says an error that ended a command before there was a report; returns the exit code. */
 export function sayError(error: unknown, json: boolean, script: string): number {
   const failure = asFailure(error);
   if (json)
-    console.log(JSON.stringify({ schema: 1, script, outcome: "blocked", error: failure }, null, 2));
+    print(JSON.stringify({ schema: 1, script, outcome: "blocked", error: failure }, null, 2));
   else console.error(errorLines(failure, layout(false)).join("\n"));
   if (error instanceof UsageError) return EXIT_USAGE;
   return error instanceof ShelterError ? EXIT.blocked : EXIT_BUG;

@@ -61,6 +61,8 @@ export type NewEntry =
 
 /** Entries per file: a file is named by the index of its first entry. */
 const PER_FILE = 1000;
+/** Bytes after which a file is full too: well below what is read of one. */
+const FULL = 16 * 1024 * 1024;
 
 /** JSON with sorted keys and no spaces, so that one entry has one form (RFC 8785 without its number rules: numbers here are integers). */
 export function canonical(value: Json): string {
@@ -74,9 +76,9 @@ export function canonical(value: Json): string {
   return JSON.stringify(value);
 }
 
-/** All entries of a host, oldest first. A torn line (power cut, kill) is skipped: it was never acknowledged. */
+/** All entries of a host, oldest first. A torn line (power cut, kill) is skipped: it was never acknowledged. @throws ShelterError "journal-unreadable" */
 export function readJournal(probe: Probe, host: HostName = probe.host): readonly Entry[] {
-  return journalFiles(probe, host).flatMap((path) => parseEntries(probe.text(path) ?? ""));
+  return journalFiles(probe, host).flatMap((path) => parseEntries(textOf(probe, path)));
 }
 
 /** Appends one entry and flushes it; returns the index and time that it was given. */
@@ -97,12 +99,12 @@ export async function appendEntry(
     const folder = inHome.journal(probe.home, probe.host);
     act.makeFolder(folder);
     const last = journalFiles(probe, probe.host).at(-1);
-    const entries = last === undefined ? [] : parseEntries(probe.text(last) ?? "");
+    const entries = last === undefined ? [] : parseEntries(textOf(probe, last));
     // a file whose only line was torn still tells by its name where it begins
     const first = last === undefined ? 0 : Number.parseInt(basename(last), 10);
     const index = (entries.at(-1)?.index ?? first - 1) + 1;
     const path =
-      last !== undefined && entries.length < PER_FILE
+      last !== undefined && entries.length < PER_FILE && (probe.stat(last)?.size ?? 0) < FULL
         ? last
         : join(folder, `${String(index).padStart(8, "0")}.jsonl`);
     const at = new Date(probe.now()).toISOString();
@@ -136,6 +138,7 @@ export function standingRuns(entries: readonly Entry[], script?: ScriptId): read
       (one): one is End =>
         one.kind === "end" &&
         one.steps > 0 &&
+        one.undoes === undefined && // an undo that ended early leaves its run standing, and is none itself
         !taken.has(one.run) &&
         !UNDONE.has(one.outcome) &&
         (script === undefined || one.script === script),
@@ -166,6 +169,14 @@ function journalFiles(probe: Probe, host: HostName): readonly string[] {
     .list(folder)
     .filter((name) => /^\d{8}\.jsonl$/.test(name))
     .map((name) => join(folder, name));
+}
+
+/** A journal that can't be read must not look like an empty one: what stands would be taken for nothing. */
+function textOf(probe: Probe, path: string): string {
+  const reading = probe.read(path);
+  if (reading.state === "ok") return reading.text;
+  const why = reading.state === "error" ? reading.why : reading.state;
+  throw new ShelterError("journal-unreadable", `reading ${path}`, why, ["ls", "-lan", path]);
 }
 
 function parseEntries(text: string): readonly Entry[] {

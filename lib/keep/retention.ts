@@ -30,7 +30,7 @@ function fold(probe: Probe, act: Act, older: string, younger: string): void {
       const to = join(inHome.snapshots(probe.home, younger), name);
       const here = join(inHome.snapshots(probe.home, older), name);
       // a second name, not a move: a crash here must leave the older snapshot whole
-      if (probe.stat(to)) continue;
+      act.remove(to); // what a crash amid this very copying left
       if (probe.stat(here)?.kind === "dir") act.copyFolder(here, to);
       else act.hardLinkOrCopy(here, to);
     }
