@@ -126,10 +126,11 @@ export function openRuns(entries: readonly Entry[]): readonly Begin[] {
 /** Runs whose effects stand: they ended with steps in place and were not taken back. Newest first. */
 export function standingRuns(entries: readonly Entry[], script?: ScriptId): readonly End[] {
   const taken = new Set<string>();
+  // an end that could not be acknowledged (a disk that filled at its last byte) is followed by the one that counts
+  const counts = new Map(entries.flatMap((one) => (one.kind === "end" ? [[one.run, one]] : [])));
   for (const one of entries) {
     if (one.kind !== "begin" || one.undoes === undefined) continue;
-    const end = entries.find((other) => other.kind === "end" && other.run === one.run);
-    if (end?.kind === "end" && end.outcome === "changed") {
+    if (counts.get(one.run)?.outcome === "changed") {
       for (const run of [one.undoes, one.run, ...(one.includes ?? [])]) taken.add(run);
     }
   }
@@ -137,6 +138,7 @@ export function standingRuns(entries: readonly Entry[], script?: ScriptId): read
     .filter(
       (one): one is End =>
         one.kind === "end" &&
+        counts.get(one.run) === one &&
         one.steps > 0 &&
         one.undoes === undefined && // an undo that ended early leaves its run standing, and is none itself
         !taken.has(one.run) &&

@@ -4,7 +4,6 @@ import {
   chmodSync,
   closeSync,
   copyFileSync,
-  cpSync,
   existsSync,
   fstatSync,
   fsyncSync,
@@ -24,8 +23,15 @@ import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { ShelterError } from "../errors.ts";
 import type { Owner } from "../unit.ts";
-import { refuseLeadingOut, sameOwners, setMode, setOwner } from "./attributes.ts";
-import { linkDurably, syncFile, syncFolder, temporaryBeside, writeDurably } from "./durable.ts";
+import { refuseLeadingOut, setMode, setOwner } from "./attributes.ts";
+import {
+  copyTree,
+  linkDurably,
+  moveAcross,
+  syncFile,
+  syncFolder,
+  writeDurably,
+} from "./durable.ts";
 import { download, type DownloadOptions } from "./download.ts";
 import type { Machine } from "./machine.ts";
 import type { Probe } from "./probe.ts";
@@ -46,6 +52,7 @@ export interface Act {
   copy(from: string, to: string): void;
   /** Copies a folder with its modes, for root with its owners too; links stay links. */
   copyFolder(from: string, to: string): void;
+  /** Moves a file, a link or a folder; across file systems by a copy that gets its name when it is whole. */
   rename(from: string, to: string): void;
   /** Removes a file, a link or a whole folder. Does nothing where it is not there. */
   remove(path: string): void;
@@ -159,15 +166,15 @@ export function createAct(machine: Machine, probe: Probe): Act {
       }
     },
     copyFolder: (from, to) => {
-      cpSync(at(from), opened(to), {
-        recursive: true,
-        verbatimSymlinks: true,
-        preserveTimestamps: true,
-      });
-      if (machine.me.root) sameOwners(at(from), at(to));
+      copyTree(at(from), opened(to), machine.me.root);
     },
     rename: (from, to) => {
-      renameSync(checked(from), checked(to));
+      try {
+        renameSync(checked(from), checked(to));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+        moveAcross(at(from), at(to), { root: machine.me.root, durable });
+      }
       if (durable) {
         syncFolder(at(dirname(to)));
         if (dirname(from) !== dirname(to)) syncFolder(at(dirname(from)));
@@ -192,16 +199,7 @@ export function createAct(machine: Machine, probe: Probe): Act {
         renameSync(checked(from), checked(path));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
-        const beside = temporaryBeside(at(path));
-        try {
-          copyFileSync(at(from), beside);
-          if (durable) syncFile(beside);
-          renameSync(beside, at(path));
-        } catch (failed) {
-          rmSync(beside, { force: true });
-          throw failed;
-        }
-        rmSync(at(from), { force: true });
+        moveAcross(at(from), at(path), { root: machine.me.root, durable });
       }
       if (durable) syncFolder(at(dirname(path)));
     },

@@ -5,14 +5,12 @@ import {
   closeSync,
   constants,
   fstatSync,
-  lchownSync,
   lstatSync,
   openSync,
-  readdirSync,
   realpathSync,
   statSync,
 } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, relative } from "node:path";
 import { ShelterError } from "../errors.ts";
 import type { Owner } from "../unit.ts";
 
@@ -53,14 +51,6 @@ export function setMode(base: string, path: string, mode: number): void {
 /** Gives a file or folder to somebody; see `pinned` for `base`. */
 export function setOwner(base: string, path: string, owner: Owner): void {
   pinned(base, path, (real) => chownSync(real, owner.uid, owner.gid));
-}
-
-/** Gives a copy of a folder, and all in it, to the owners of what it is a copy of. */
-export function sameOwners(from: string, to: string): void {
-  for (const name of ["", ...readdirSync(from, { recursive: true, encoding: "utf8" })]) {
-    const { uid, gid } = lstatSync(join(from, name));
-    lchownSync(join(to, name), uid, gid);
-  }
 }
 
 /**

@@ -104,6 +104,15 @@ test("an undo that brought back a part can be done again, and then brings back t
   expect(standingRuns(readJournal(probe()))).toEqual([]);
 });
 
+test("of two ends of one run the later counts", async () => {
+  await runOn(world, unitWith());
+  const entries = readJournal(probe());
+  const [end] = standingRuns(entries);
+  if (!end) throw new Error("nothing stands");
+  const again = { ...end, index: end.index + 1, outcome: "rolled-back" as const, steps: 0 };
+  expect(standingRuns([...entries, again])).toEqual([]);
+});
+
 test("a killed run whose snapshot is damaged is told as broken once, and stops nobody after that", async () => {
   const run = "20260101T000000000Z-aaaaaaaa-02_scaffold_dirs";
   world.write(join(SNAPSHOTS, run, "manifest.json"), "{");
