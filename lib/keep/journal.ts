@@ -173,6 +173,9 @@ function journalFiles(probe: Probe, host: HostName): readonly string[] {
     .map((name) => join(folder, name));
 }
 
+/** A run's name is a folder's too (its snapshot), so it leads nowhere else. */
+const RUN = /^\w[\w-]*$/;
+
 /** A journal that can't be read must not look like an empty one: what stands would be taken for nothing. */
 function textOf(probe: Probe, path: string): string {
   const reading = probe.read(path);
@@ -187,7 +190,8 @@ function parseEntries(text: string): readonly Entry[] {
     if (line === "") continue;
     try {
       const entry = JSON.parse(line) as Entry;
-      if (Number.isInteger(entry.index) && typeof entry.run === "string") entries.push(entry);
+      if (!Number.isInteger(entry.index) || typeof entry.run !== "string") continue;
+      if (RUN.test(entry.run)) entries.push(entry);
     } catch {
       // a torn line: see readJournal
     }
