@@ -97,7 +97,9 @@ async function undoAll(desk: Desk, only: ScriptId | undefined): Promise<Spoken> 
     ? "interrupted"
     : (failed?.outcome ?? (runs.length > 0 ? "changed" : "converged"));
   const cleared =
-    EXIT[outcome] === 0 && only === undefined ? clearAway(desk, want["forget"] === true) : [];
+    EXIT[outcome] === 0 && only === undefined && runs.length > 0
+      ? clearAway(desk, want["forget"] === true)
+      : [];
   const { paint } = layout(false);
   const record =
     want["forget"] === true || only !== undefined

@@ -91,3 +91,16 @@ test("what a crash amid the folding left half copied is copied anew", async () =
     world.dispose();
   }
 });
+
+test("a snapshot that no journal line names is of a run killed before its first act, and goes", async () => {
+  const world = fakeMachine({ files: { [NOTE]: "found" } });
+  try {
+    const orphan = `${inHome.snapshots(FAKE_HOME)}/20260101T000000000Z-aaaaaaaa-02_scaffold_dirs`;
+    const others = `${inHome.snapshots(FAKE_HOME)}/20260101T000000000Z-bbbbbbbb-03_install_models`;
+    for (const path of [orphan, others]) world.write(`${path}/manifest.json`, "{");
+    expect((await runOn(world, unit, { want: { text: "new" } })).outcome).toBe("changed");
+    expect([world.exists(orphan), world.exists(others)]).toEqual([false, true]);
+  } finally {
+    world.dispose();
+  }
+});
