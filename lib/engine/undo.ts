@@ -124,6 +124,7 @@ function namedPaths(manifest: Manifest): readonly string[] {
 function nameOf(step: Manifest["rounds"][number]["steps"][number]): string {
   if (step.do === "call") return step.name.replaceAll("_", " ");
   if (step.do === "exec") return step.argv.join(" ");
+  if (step.do === "service") return `service ${step.name}`;
   if (step.do === "package") return `install ${step.install.join(" ")}`;
   if (step.do === "move") return `move ${step.from} to ${step.to}`;
   return `${step.do} ${step.do === "fetch" ? step.to : step.path}`;

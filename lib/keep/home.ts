@@ -33,7 +33,15 @@ export const inHome = {
     join(home, "runtime", "bench", host, ...rest),
   /** The host's inventory: one document, the taking before it inside. */
   inventory: (home: string, host: HostName) => join(home, "runtime", "inventory", `${host}.json`),
+  /** What the gateway is told: addresses, engines, models. */
+  gateway: (home: string) => join(home, "runtime", "gateway.json"),
   /** Keys of engines that are running: one 0600 file each, gone when its engine stops. */
   keys: (home: string, ...rest: readonly string[]) =>
     join(home, "runtime", "work", "keys", ...rest),
+  /** This host's own private keys (0600) and their public halves, by role; known_hosts; the gateway's certificate. */
+  identity: (home: string, ...rest: readonly string[]) =>
+    join(home, "runtime", "identity", ...rest),
+  /** What is known of each paired host. */
+  trust: (home: string, peer?: HostName) =>
+    join(home, "runtime", "trust", ...(peer === undefined ? [] : [`${peer}.json`])),
 } as const;

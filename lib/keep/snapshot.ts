@@ -62,6 +62,8 @@ export function pathsOf(step: Step | KeptStep): readonly string[] {
       return [step.to];
     case "package":
       return [];
+    case "service":
+      return step.files.map((file) => file.path);
     case "exec":
     case "call":
       return "restore" in step.undo ? step.undo.restore : [];
@@ -249,7 +251,14 @@ async function save(
   return { path, was: "file", mode, uid, gid, blob, sha256 };
 }
 /** These replace a file by another one and never write into it, so a second name is copy enough. */
-const MOVES: ReadonlySet<Step["do"]> = new Set(["move", "remove", "fetch", "link", "write"]);
+const MOVES: ReadonlySet<Step["do"]> = new Set([
+  "move",
+  "remove",
+  "fetch",
+  "link",
+  "write",
+  "service",
+]);
 
 function restoreAttributes(
   probe: Probe,
