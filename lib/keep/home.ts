@@ -33,6 +33,8 @@ export const inHome = {
     join(home, "runtime", "bench", host, ...rest),
   /** The host's inventory: one document, the taking before it inside. */
   inventory: (home: string, host: HostName) => join(home, "runtime", "inventory", `${host}.json`),
+  /** What the gateway is told: addresses, engines, models. */
+  gateway: (home: string) => join(home, "runtime", "gateway.json"),
   /** Keys of engines that are running: one 0600 file each, gone when its engine stops. */
   keys: (home: string, ...rest: readonly string[]) =>
     join(home, "runtime", "work", "keys", ...rest),

@@ -1,0 +1,227 @@
+/** One answer: asked of one engine after another until it is whole, and shown as if there had been one. */
+import { engineBody, type Ask } from "./ask.ts";
+import { readBounded, engineBodyLimit } from "./bounded.ts";
+import type { Counts } from "./counts.ts";
+import type { Engine } from "./engine.ts";
+import { engineRefusal, Refusal } from "./errors.ts";
+import { sameModel, wantedModel, type Wanted } from "./mapping.ts";
+import type { ModelConfig } from "./config.ts";
+import { parsePiece, type Piece } from "./piece.ts";
+import type { Pool } from "./pool.ts";
+import { Splicer, type Chunk, type Served } from "./splice.ts";
+import { EventReader, StreamFault } from "./sse.ts";
+
+/** What happens to an answer: a chunk more, or everything that was collected is void. */
+export type Happening = { readonly chunk: Chunk } | { readonly anew: true };
+
+/** What an answer is made with. */
+export interface Kitchen {
+  readonly pool: Pool;
+  readonly models: readonly ModelConfig[];
+  readonly counts: Counts;
+}
+
+/** An answer on its way. */
+export interface Answering {
+  /** Who serves and how often it changed, as of now. */
+  served(): Served;
+  /** @throws Refusal where it can't be given or ended, or the reason of the signal. */
+  readonly happenings: AsyncGenerator<Happening, void>;
+}
+
+const PATHS = { chat: "/v1/chat/completions", text: "/v1/completions" } as const;
+
+/** Begins an answer. Nothing is asked before the first happening is. @throws Refusal 404 for an unknown model */
+export function answer(kitchen: Kitchen, ask: Ask, signal: AbortSignal): Answering {
+  const served = { served_by: [] as string[], carried_over: 0, started_anew: 0 };
+  const wanted = wantedModel(kitchen.models, ask.model);
+  return {
+    served: () => ({ ...served, served_by: [...served.served_by] }),
+    happenings: happen(kitchen, ask, wanted, served, signal),
+  };
+}
+
+async function* happen(
+  { pool, counts }: Kitchen,
+  ask: Ask,
+  wanted: Wanted,
+  served: { served_by: string[]; carried_over: number; started_anew: number },
+  signal: AbortSignal,
+): AsyncGenerator<Happening, void> {
+  const splicer = new Splicer(ask, wanted.name);
+  const unable = new Set<string>();
+  /** The one whose words the client has, and the one that failed last. */
+  let speaker: Engine | undefined;
+  let failed: Engine | undefined;
+  let problem: Refusal | undefined;
+  for (let attempt = 1; ; attempt++) {
+    if (attempt > pool.limits.attempts) {
+      throw problem ?? new Refusal(502, "engines_failed", `${attempt - 1} attempts failed`, 5);
+    }
+    const need = { wanted, unable, begun: attempt > 1, ...(failed ? { avoid: failed.name } : {}) };
+    const place = await pool.placeFor(need, signal).catch((error: unknown) => {
+      // when every engine has refused it, the first one's words say more than "nobody does this"
+      throw error instanceof Refusal && error.status === 404 && problem ? problem : error;
+    });
+    const { engine } = place;
+    try {
+      const move = speaker ? splicer.next(sameModel(wanted, speaker.name, engine.name)) : "anew";
+      if (typeof move === "object") {
+        throw new Refusal(
+          502,
+          "not_carried_over",
+          `the engine failed amid the answer, and it could not be carried over: ${move.refuse}`,
+        );
+      }
+      if (attempt > 1) splicer.begin(move);
+      const left = ask.limit === undefined ? 1 : ask.limit - splicer.said.tokens;
+      if (splicer.said.tokens > 0 && left <= 0) {
+        splicer.close("length"); // the last token was said; only its end was lost
+      } else {
+        const body = JSON.stringify(engineBody(ask, wanted.at(engine.name)?.name, splicer.said));
+        let silent = true;
+        for await (const piece of pieces(engine, PATHS[ask.kind], body, signal)) {
+          const chunks = splicer.take(piece);
+          if (silent) {
+            silent = false;
+            if (served.served_by.at(-1) !== engine.name) served.served_by.push(engine.name);
+            if (speaker && move === "continue") {
+              served.carried_over++;
+              counts.carriedOver++;
+            } else if (speaker) {
+              served.started_anew++;
+              counts.startedAnew++;
+              if (!ask.stream) yield { anew: true };
+            }
+            speaker = engine;
+          }
+          for (const chunk of chunks) yield { chunk };
+        }
+        if (!splicer.finished) throw new StreamFault("cut", "the engine's stream ended too early");
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      failed = engine;
+      if (error instanceof Unable) {
+        // an answer that has begun may be refused here and go on there; one that has not is refused as it is
+        problem ??= error.refusal;
+        unable.add(engine.name);
+        if (error.final && splicer.said.tokens === 0) throw error.refusal;
+        continue;
+      }
+      if (!(error instanceof StreamFault)) throw error;
+      counts.faults[error.kind] = (counts.faults[error.kind] ?? 0) + 1;
+      if (error.kind === "mismatch") unable.add(engine.name);
+      else if (!SPARED.has(error.kind)) engine.condemn(error.message, false);
+      if (error.kind !== "busy") problem = new Refusal(502, "engines_failed", error.message, 5);
+      if (!splicer.finished) continue;
+    } finally {
+      place.giveBack();
+    }
+    for (const chunk of splicer.end({ ...served, served_by: [...served.served_by] })) yield { chunk };
+    return;
+  }
+}
+
+/** Faults that say nothing of the engine, or for which it was judged already. */
+const SPARED: ReadonlySet<StreamFault["kind"]> = new Set(["condemned", "stalled", "busy"]);
+
+/** The engine refuses this request. `final`: another would too, for it is the request's own fault. */
+class Unable extends Error {
+  constructor(
+    readonly refusal: Refusal,
+    readonly final: boolean,
+  ) {
+    super(refusal.message);
+  }
+}
+
+/** The pieces of one engine's stream, to its very end. @throws StreamFault, Unable, or the reason of `signal` */
+async function* pieces(
+  engine: Engine,
+  path: string,
+  body: string,
+  signal: AbortSignal,
+): AsyncGenerator<Piece, void> {
+  const ending = new AbortController();
+  const leave = () => ending.abort(signal.reason);
+  const stream = engine.enter((fault) => ending.abort(fault), body.length);
+  signal.addEventListener("abort", leave, { once: true });
+  try {
+    const response = await engine.dial(engine.config.url + path, {
+      method: "POST",
+      headers: engine.headers(),
+      body,
+      signal: ending.signal,
+    });
+    if (response.status !== 200) await refuse(engine, response);
+    if (!response.body || !(response.headers.get("content-type") ?? "").startsWith("text/event-stream")) {
+      throw new StreamFault("malformed", "the engine's answer is no stream");
+    }
+    const reader = new EventReader();
+    let last = performance.now();
+    let timings: Piece["timings"];
+    for await (const bytes of response.body as unknown as AsyncIterable<Uint8Array>) {
+      engine.heard(stream);
+      for (const event of reader.push(bytes)) {
+        const piece = parsePiece(event);
+        if (piece === "done") {
+          engine.learn(timings);
+          return;
+        }
+        if (piece.error) throw gaveUp(piece.error);
+        timings = piece.timings ?? timings;
+        const now = performance.now();
+        const { flow } = stream;
+        const begun = flow.progress !== undefined || flow.speaking;
+        stream.flow = {
+          asked: flow.asked,
+          slowest: begun ? Math.max(flow.slowest, now - last) : 0,
+          speaking: flow.speaking || piece.added.some((one) => one.content !== "" || one.reasoning !== ""),
+          ...(piece.progress ? { progress: piece.progress } : flow.progress ? { progress: flow.progress } : {}),
+        };
+        last = now;
+        yield piece;
+      }
+    }
+    throw new StreamFault("cut", `the stream of ${engine.name} was cut`);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (ending.signal.aborted) throw ending.signal.reason as Error;
+    if (error instanceof StreamFault || error instanceof Unable) throw error;
+    throw new StreamFault("cut", `${engine.name} can't be reached`);
+  } finally {
+    signal.removeEventListener("abort", leave);
+    engine.leave(stream);
+    ending.abort(new Error("over")); // whoever leaves early stops the engine's work
+  }
+}
+
+/** How long an engine that says it is busy is left alone, at most, in milliseconds. */
+const BUSY = 5000;
+
+async function refuse(engine: Engine, response: Response): Promise<never> {
+  const { status } = response;
+  const text = await readBounded(response, engineBodyLimit);
+  const refusal = engineRefusal(status, text);
+  if (status === 429) {
+    const seconds = Number(response.headers.get("retry-after")) || 1;
+    engine.busyUntil = engine.now() + Math.min(BUSY, seconds * 1000);
+    throw new StreamFault("busy", `${engine.name} is busy`);
+  }
+  if (status === 503) throw new StreamFault("gave-up", `${engine.name}: ${refusal.message}`);
+  if (status === 401 || status === 403) throw new StreamFault("gave-up", `${engine.name} refuses our key`);
+  // 404: it has no such model; others may. 5xx: what it chokes on need not choke the others.
+  if (status === 404 || status >= 500) {
+    throw new Unable(status === 404 ? refusal : new Refusal(502, refusal.code, refusal.message), false);
+  }
+  if (status < 400) throw new StreamFault("malformed", `${engine.name} sends us elsewhere`);
+  throw new Unable(refusal, true);
+}
+
+/** An engine's error amid a stream. */
+function gaveUp({ status, body }: { readonly status: number; readonly body: string }): Error {
+  const refusal = engineRefusal(status, body);
+  if (status >= 400 && status < 500) return new Unable(refusal, true);
+  return new StreamFault("gave-up", refusal.message);
+}

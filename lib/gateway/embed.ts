@@ -1,0 +1,98 @@
+/** Embeddings: asked whole, and asked again elsewhere when an engine fails, for nothing of them was shown. */
+import type { Kitchen } from "./answer.ts";
+import { readBounded } from "./bounded.ts";
+import type { Engine } from "./engine.ts";
+import { engineRefusal, Refusal } from "./errors.ts";
+import { WHOLE_LIMIT } from "./limits.ts";
+import { wantedModel } from "./mapping.ts";
+import { fields, type Fields } from "./piece.ts";
+import type { Served } from "./splice.ts";
+import { StreamFault } from "./sse.ts";
+
+/** An engine's whole answer, and who gave it. @throws Refusal, or the reason of `signal` */
+export async function embed(
+  { pool, models, counts }: Kitchen,
+  body: Fields,
+  model: string | undefined,
+  signal: AbortSignal,
+): Promise<{ readonly text: string; readonly served: Served }> {
+  const wanted = wantedModel(models, model);
+  const unable = new Set<string>();
+  let failed: Engine | undefined;
+  let problem = new Refusal(502, "engines_failed", "every attempt failed", 5);
+  for (let attempt = 1; attempt <= pool.limits.attempts; attempt++) {
+    const need = { wanted, unable, begun: attempt > 1, ...(failed ? { avoid: failed.name } : {}) };
+    const place = await pool.placeFor(need, signal).catch((error: unknown) => {
+      throw error instanceof Refusal && error.status === 404 && failed ? problem : error;
+    });
+    const { engine } = place;
+    try {
+      const name = wanted.at(engine.name)?.name;
+      const asked = JSON.stringify({ ...body, ...(name === undefined ? {} : { model: name }) });
+      const { status, text } = await askWhole(engine, "/v1/embeddings", asked, signal);
+      if (status === 200) {
+        const served = { served_by: [engine.name], carried_over: 0, started_anew: attempt - 1 };
+        const found = named(text, wanted.name);
+        return { text: found, served };
+      }
+      problem = engineRefusal(status, text);
+      if (status >= 400 && status < 500 && status !== 404 && status !== 429 && status !== 401) throw problem;
+      unable.add(engine.name);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof StreamFault)) throw error;
+      counts.faults[error.kind] = (counts.faults[error.kind] ?? 0) + 1;
+      if (error.kind !== "condemned" && error.kind !== "stalled") engine.condemn(error.message, false);
+      problem = new Refusal(502, "engines_failed", error.message, 5);
+    } finally {
+      place.giveBack();
+    }
+    failed = engine;
+  }
+  throw problem;
+}
+
+/** The answer under the model's name as the client knows it. @throws StreamFault where it is no JSON object */
+function named(text: string, name: string | undefined): string {
+  let value: Fields | undefined;
+  try {
+    value = fields(JSON.parse(text));
+  } catch {
+    value = undefined;
+  }
+  if (!value) throw new StreamFault("malformed", "the engine's answer is no JSON object");
+  return JSON.stringify(name === undefined ? value : { ...value, model: name });
+}
+
+/** Asks an engine for a whole document; its death or silence ends the asking. @throws StreamFault, or the reason of `signal` */
+export async function askWhole(
+  engine: Engine,
+  path: string,
+  body: string,
+  signal: AbortSignal,
+): Promise<{ readonly status: number; readonly text: string }> {
+  const ending = new AbortController();
+  const leave = () => ending.abort(signal.reason);
+  const stream = engine.enter((fault) => ending.abort(fault), body.length);
+  signal.addEventListener("abort", leave, { once: true });
+  try {
+    const response = await engine.dial(engine.config.url + path, {
+      method: "POST",
+      headers: engine.headers(),
+      body,
+      signal: ending.signal,
+    });
+    const text = await readBounded(response, WHOLE_LIMIT);
+    engine.heard(stream);
+    return { status: response.status, text };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (ending.signal.aborted) throw ending.signal.reason as Error;
+    if (error instanceof StreamFault) throw error;
+    throw new StreamFault("cut", `${engine.name} can't be reached`);
+  } finally {
+    signal.removeEventListener("abort", leave);
+    engine.leave(stream);
+    ending.abort(new Error("over"));
+  }
+}

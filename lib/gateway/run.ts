@@ -1,0 +1,248 @@
+/** The gateway as a program that stays: reads its document, listens, watches its engines, and starts over when the document changes. */
+import { ShelterError } from "../errors.ts";
+import { inHome } from "../keep/home.ts";
+import { createDial, type Dial } from "../machine/dial.ts";
+import { listen, type Listener, type ListenLimits } from "../machine/listen.ts";
+import type { Probe } from "../machine/probe.ts";
+import { parseGatewayConfig, type EngineConfig, type GatewayConfig } from "./config.ts";
+import { noCounts, type Counts } from "./counts.ts";
+import { Engine } from "./engine.ts";
+import { errorReply, Refusal } from "./errors.ts";
+import { keyIn } from "./key.ts";
+import { watch } from "./monitor.ts";
+import { Pool } from "./pool.ts";
+import { serveRelay } from "./relay.ts";
+import { serveClient, type House } from "./serve.ts";
+import { statusOf } from "./status.ts";
+
+/** What the gateway runs with. */
+export interface GatewayOptions {
+  readonly probe: Probe;
+  /** Its document; the home's when left out. */
+  readonly path?: string;
+  /** Told once it listens, and again after each change of the document. */
+  readonly onReady?: (ready: { readonly port: number; readonly peersPort?: number }) => void;
+  /** Told, in one line and without a word of any prompt or answer, what an operator should see. */
+  readonly onNote?: (note: string) => void;
+}
+
+/** How often the document and the certificates are looked at, in milliseconds. */
+const RELOAD = 2000;
+/** How long open answers may go on when the program ends, in milliseconds. */
+const GRACE = 10_000;
+/** How long answers that began under an older document may go on: the longest that any client waits. */
+const OLD_GRACE = 3_600_000;
+
+/**
+ * Serves until `signal` fires; then lets open answers end for ten seconds.
+ * A document that becomes wrong while it runs is noted, and the last good one stays in force.
+ * @throws ShelterError "gateway-config" for a wrong or missing document at the start, "port-taken", "certificate"
+ */
+export async function runGateway(options: GatewayOptions, signal: AbortSignal): Promise<void> {
+  const { probe, onReady, onNote } = options;
+  const path = options.path ?? inHome.gateway(probe.home);
+  const counts = noCounts();
+  const began = probe.now();
+  let told = textsOf(probe, path);
+  let running = open(options, path, counts, began);
+  onReady?.(running.ports);
+  while (!signal.aborted) {
+    await pause(RELOAD, signal);
+    if (signal.aborted) break;
+    const now = textsOf(probe, path);
+    if (now === told) continue;
+    told = now;
+    try {
+      const config = parse(probe, path);
+      const old = running;
+      old.release();
+      running = open(options, path, counts, began, config);
+      void old.stop(OLD_GRACE);
+      onNote?.("the document has changed; the gateway goes on with it");
+      onReady?.(running.ports);
+    } catch (error) {
+      onNote?.(`the document has changed, and the last good one stays: ${sayable(error)}`);
+      if (running.released) running = open(options, path, counts, began, running.config);
+    }
+  }
+  await running.stop(GRACE);
+}
+
+/** One generation of the gateway: everything that hangs on one document. */
+interface Running {
+  readonly config: GatewayConfig;
+  readonly ports: { readonly port: number; readonly peersPort?: number };
+  readonly released: boolean;
+  /** Gives the ports up; open answers go on. */
+  release(): void;
+  stop(grace: number): Promise<void>;
+}
+
+function open(
+  options: GatewayOptions,
+  path: string,
+  counts: Counts,
+  began: number,
+  config: GatewayConfig = parse(options.probe, path),
+): Running {
+  const { probe, onNote } = options;
+  const pem = pairingTexts(probe, config);
+  const engines = config.engines.map((one) => engineOf(probe, one, dialFor(one, pem)));
+  const pool = new Pool(engines, config.limits, () => probe.now());
+  const ending = new AbortController();
+  const stopTicking = pool.start();
+  const watching = engines.map((engine) =>
+    watch(engine, {
+      signal: ending.signal,
+      alone: () => pool.alone(engine),
+      model: () => config.models.flatMap((one) => one.on[engine.name]?.name ?? []).at(0),
+    }),
+  );
+  const house: House = {
+    pool,
+    models: config.models,
+    counts,
+    key: () => keyIn(probe.text(config.listen.keyFile)),
+    status: () => statusOf(config, pool, counts, began, probe.now()),
+    // an error's message may quote what a client sent: only its kind and place are noted
+    bug: (error) => onNote?.(`an error that should not happen: ${placeOf(error)}`),
+  };
+  const refuse = (status: number, why: string) =>
+    errorReply(new Refusal(status, "unreadable_request", why));
+  const limits: ListenLimits = { ...LISTEN, connections: config.limits.connections };
+  const listeners: Listener[] = [];
+  try {
+    const { address, port } = config.listen;
+    listeners.push(listen({ address, port, limits, refuse }, (request) => serveClient(house, request)));
+    if (config.peers && pem) {
+      const local = engines.find((one) => one.config.kind === "local");
+      listeners.push(
+        listen(
+          {
+            address: config.peers.address,
+            port: config.peers.port,
+            limits,
+            refuse,
+            pairing: { ...pem, allow: config.peers.allow },
+          },
+          (request) => serveRelay(house, local, request),
+        ),
+      );
+    }
+  } catch (error) {
+    stopTicking();
+    ending.abort(new Error("not started"));
+    for (const one of listeners) void one.stop(0);
+    throw error;
+  }
+  let closing: Promise<unknown> | undefined;
+  let released = false;
+  const stop = (grace: number) => (closing ??= Promise.all(listeners.map((one) => one.stop(grace))));
+  const [first, second] = listeners;
+  return {
+    config,
+    ports: { port: first?.port ?? 0, ...(second ? { peersPort: second.port } : {}) },
+    get released() {
+      return released;
+    },
+    release() {
+      released = true;
+      void stop(OLD_GRACE);
+    },
+    async stop(grace) {
+      await stop(grace);
+      stopTicking();
+      ending.abort(new Error("over"));
+      await Promise.all(watching);
+    },
+  };
+}
+
+/** The bounds of connections: a head within ten seconds, a body within thirty. */
+const LISTEN: Omit<ListenLimits, "connections"> = {
+  head: 16 * 1024,
+  headTime: 10_000,
+  bodyTime: 30_000,
+  idleTime: 60_000,
+  drainTime: 60_000,
+};
+
+interface Pem {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+}
+
+function pairingTexts(probe: Probe, { pairing }: GatewayConfig): Pem | undefined {
+  if (!pairing) return undefined;
+  const read = (path: string) => {
+    const text = probe.text(path);
+    if (text !== undefined) return text;
+    throw new ShelterError("certificate", `the file ${path}`, "it can't be read", [
+      "./bin/shelter",
+      "pair",
+      "--help",
+    ]);
+  };
+  return { cert: read(pairing.cert), key: read(pairing.key), ca: read(pairing.ca) };
+}
+
+function dialFor(engine: EngineConfig, pem: Pem | undefined): Dial {
+  if (engine.kind === "local" || !pem) return createDial();
+  // a peer has a fingerprint: the document's check saw to it
+  return createDial({ ...pem, fingerprint: engine.fingerprint ?? "" });
+}
+
+function engineOf(probe: Probe, config: EngineConfig, dial: Dial): Engine {
+  const { keyFile } = config;
+  const key = keyFile === undefined ? () => undefined : () => keyIn(probe.text(keyFile));
+  return new Engine(config, dial, key, () => probe.now());
+}
+
+function parse(probe: Probe, path: string): GatewayConfig {
+  const reading = probe.read(path);
+  if (reading.state === "ok") return parseGatewayConfig(reading.text, path);
+  throw new ShelterError(
+    "gateway-config",
+    `the gateway's document ${path}`,
+    reading.state === "absent" ? "it is not there" : "it can't be read",
+    ["./bin/00_check_structure", "--plan"],
+  );
+}
+
+/** Everything that a change of would mean to start over: the document and the certificates it names. */
+function textsOf(probe: Probe, path: string): string {
+  const text = probe.text(path) ?? "";
+  let files: readonly string[] = [];
+  try {
+    const { pairing } = parseGatewayConfig(text, path);
+    files = pairing ? [pairing.cert, pairing.key, pairing.ca] : [];
+  } catch {
+    // a wrong document names nothing that could be watched
+  }
+  return [text, ...files.map((file) => probe.text(file) ?? "")].join("\0");
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}
+
+function sayable(error: unknown): string {
+  return error instanceof ShelterError ? `${error.what}: ${error.why}` : placeOf(error);
+}
+
+function placeOf(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const frame = error.stack?.split("\n").find((line) => line.trim().startsWith("at "));
+  return `${error.name} ${frame?.trim() ?? ""}`;
+}
