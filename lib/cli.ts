@@ -93,7 +93,8 @@ export function layout(verbose: boolean): Layout {
   const terminal = process.stdout.isTTY;
   return {
     paint: painter(wantsColour(terminal, process.env)),
-    columns: Math.min(process.stdout.columns ?? 100, 120),
+    // a serial console says 0 (seen in QEMU)
+    columns: Math.min(process.stdout.columns > 0 ? process.stdout.columns : 100, 120),
     verbose,
   };
 }

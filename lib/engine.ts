@@ -9,6 +9,7 @@ import { keepWhatIsLeft, undoLastRun } from "./engine/undo.ts";
 import { asFailure, IntegrityError, Interrupted, readable, ShelterError } from "./errors.ts";
 import { appendEntry } from "./keep/journal.ts";
 import { takeLock } from "./keep/lock.ts";
+import { retentionOf } from "./hosts/config.ts";
 import { pruneSnapshots } from "./keep/retention.ts";
 import {
   lastStarted,
@@ -221,7 +222,7 @@ async function finish(
     if (acted) return await fail(run, new ShelterError(unrecorded.id, what, why, fix));
     return run.report("blocked", { error: unrecorded });
   }
-  if (acted) pruneSnapshots(probe, act, run.unit.id);
+  if (acted) pruneSnapshots(probe, act, run.unit.id, (await retentionOf(probe)).snapshots);
   return run.report(final, ending);
 }
 

@@ -1,6 +1,7 @@
 /** Ctrl-C and the like: the run is told once and takes itself back; asking again does not cut the undo short. */
 import { Interrupted } from "../errors.ts";
 import { killAllChildren } from "../machine/process.ts";
+import { guardOutput } from "./output.ts";
 
 /** A signal that fires on SIGINT, SIGTERM or SIGHUP; `ignored` is called when they come again. Also makes sure that no child outlives us. */
 export function onSignals(ignored: () => void): AbortSignal {
@@ -11,12 +12,7 @@ export function onSignals(ignored: () => void): AbortSignal {
       else controller.abort(new Interrupted(name));
     });
   }
-  // a reader that went away (`| head`) is no reason to leave a run half done: what it no longer reads is not written
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-    });
-  }
+  guardOutput();
   process.on("exit", () => killAllChildren("SIGKILL"));
   return controller.signal;
 }

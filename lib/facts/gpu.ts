@@ -177,6 +177,11 @@ const GP107: ReadonlySet<string> = new Set(
   ),
 );
 
+/** Names of the boards that the shelter is built for, where neither the driver nor lspci is there to ask (pci.ids). */
+export function boardName(id: string): string | undefined {
+  return { "10de:1c82": "GeForce GTX 1050 Ti", "10de:1c8c": "GeForce GTX 1050 Ti Mobile" }[id];
+}
+
 /** The architecture's name from a compute capability, where it decides which CUDA and driver serve it. */
 export function nvidiaArchitecture(capability: string): string | undefined {
   const [major = 0, minor = 0] = capability.split(".").map(Number);

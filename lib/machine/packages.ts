@@ -1,5 +1,5 @@
 /** Fetching a published package's archive with the package manager's own client: it knows the registry, the proxy and the certificates; we name none. */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { ShelterError } from "../errors.ts";
 import type { CallContext, Source } from "../unit.ts";
 import type { Ran } from "./process.ts";
@@ -13,7 +13,7 @@ const LOOK_EVERY = 300;
 /**
  * Has pip download the wheel of `from` into `folder`, where an earlier whole one is taken as it is, and returns its path.
  * Only wheels (`--only-binary`): building from source would run the package's code. No dependencies, and no cache outside the home.
- * @throws ShelterError "pip-missing" or "pip-failed".
+ * @throws ShelterError "pip-missing", "pip-failed" or "disk-full".
  */
 export async function fetchPythonArchive(
   context: CallContext,
@@ -21,36 +21,61 @@ export async function fetchPythonArchive(
   folder: string,
 ): Promise<string> {
   const { act, signal } = context;
-  const found = () => archiveIn(context, folder, /\.(whl|zip)$/);
-  const earlier = found();
+  const earlier = archiveIn(context, folder, WHEEL);
   if (earlier) return earlier;
   const pip = await pipCommand(context);
-  const temporary = join(folder, "tmp");
-  act.remove(temporary);
-  act.makeFolder(temporary);
+  const { temporary, arriving } = makeRoom(context, folder);
   const wanted = `${from.package}==${from.version}`;
-  const pinned = join(folder, "requirements.txt");
+  const pinned = join(temporary, "requirements.txt");
   if (from.archive) act.write(pinned, `${wanted} --hash=sha256:${from.archive.sha256}\n`);
   const argv = [
     ...pip,
     "download",
     ...["--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check"],
-    ...["--no-input", "--quiet", "--progress-bar", "off", "--dest", act.real(folder)],
+    ...["--no-input", "--quiet", "--progress-bar", "off", "--dest", act.real(arriving)],
     ...(from.archive ? ["--require-hashes", "--requirement", act.real(pinned)] : [wanted]),
   ];
   const stop = watch(context, temporary, wanted, from.archive?.bytes ?? 0);
   const ran = await act.run(argv, { signal, env: { TMPDIR: act.real(temporary) } }).finally(stop);
+  const archive = arrived(context, folder, WHEEL, ran);
+  if (archive) return archive;
+  throw new ShelterError(
+    "pip-failed",
+    `fetching the Python package ${wanted} with pip`,
+    ran.code === 0 ? "it left no wheel" : `it ended with ${ran.code}: ${lastWords(ran)}`,
+    [...pip, "download", "--no-deps", wanted],
+  );
+}
+
+const WHEEL = /\.(whl|zip)$/;
+const TARBALL = /\.tgz$/;
+
+/** A fresh folder for what is unfinished, with one for what arrives: a client that is killed amid its last copy leaves a half archive. */
+function makeRoom({ act }: CallContext, folder: string) {
+  const temporary = join(folder, "tmp");
+  const arriving = join(temporary, "arriving");
+  act.remove(temporary);
+  act.makeFolder(arriving);
+  return { temporary, arriving };
+}
+
+/** Gives what arrived its place in `folder`, where the client ended well, and clears the rest away. */
+function arrived(context: CallContext, folder: string, form: RegExp, ran: Ran): string | undefined {
+  const { act, signal } = context;
+  const temporary = join(folder, "tmp");
+  const archive =
+    ran.code === 0 ? archiveIn(context, join(temporary, "arriving"), form) : undefined;
+  const place = archive === undefined ? undefined : join(folder, basename(archive));
+  if (archive !== undefined && place !== undefined) act.rename(archive, place);
   act.remove(temporary);
   signal.throwIfAborted();
-  const archive = found();
-  if (ran.code === 0 && archive) return archive;
-  const why = ran.code === 0 ? "it left no wheel" : `it ended with ${ran.code}: ${lastWords(ran)}`;
-  throw new ShelterError("pip-failed", `fetching the Python package ${wanted} with pip`, why, [
-    ...pip,
-    "download",
-    "--no-deps",
-    wanted,
-  ]);
+  if (place === undefined && /No space left on device|ENOSPC|EDQUOT/.test(ran.stderr)) {
+    throw new ShelterError("disk-full", `fetching a package into ${folder}`, "the disk is full", [
+      "df",
+      "-h",
+    ]);
+  }
+  return place;
 }
 
 /** The first way of calling pip that answers. */
@@ -70,7 +95,7 @@ async function pipCommand({ probe, act }: CallContext): Promise<readonly string[
 
 /**
  * Gets the tarball of `from` into `folder` and returns its path: with npm where it is installed, else with Bun, which this very program is.
- * @throws ShelterError "npm-failed", or what the download says.
+ * @throws ShelterError "npm-failed", "disk-full", or what the download says.
  */
 export async function fetchNpmArchive(
   context: CallContext,
@@ -78,40 +103,32 @@ export async function fetchNpmArchive(
   folder: string,
 ): Promise<string> {
   const { probe, act, signal } = context;
-  const found = () => archiveIn(context, folder, /\.tgz$/);
-  const earlier = found();
+  const earlier = archiveIn(context, folder, TARBALL);
   if (earlier) return earlier;
   const wanted = `${from.package}@${from.version}`;
-  let ran: Ran;
-  if (probe.which("npm")) {
-    const cache = join(folder, "tmp");
-    const stop = watch(context, cache, wanted, from.archive?.bytes ?? 0);
-    ran = await act
-      .run(
-        [
-          ...["npm", "pack", wanted, "--ignore-scripts", "--loglevel=error"],
-          ...["--pack-destination", act.real(folder), "--cache", act.real(cache)],
-        ],
-        { cwd: folder, signal },
-      )
-      .finally(stop);
-    act.remove(cache);
-  } else {
-    ran = await packWithBun(context, wanted, folder);
-  }
-  signal.throwIfAborted();
-  const archive = found();
-  if (ran.code === 0 && archive) return archive;
-  throw new ShelterError(
-    "npm-failed",
-    `fetching the npm package ${wanted}`,
-    ran.code === 0 ? "no archive was left" : `it ended with ${ran.code}: ${lastWords(ran)}`,
-    ["npm", "pack", wanted],
-  );
+  if (!probe.which("npm")) return packWithBun(context, wanted, folder);
+  const { temporary, arriving } = makeRoom(context, folder);
+  const argv = [
+    ...["npm", "pack", wanted, "--ignore-scripts", "--loglevel=error"],
+    ...["--pack-destination", act.real(arriving), "--cache", act.real(join(temporary, "cache"))],
+  ];
+  const stop = watch(context, temporary, wanted, from.archive?.bytes ?? 0);
+  const ran = await act.run(argv, { cwd: temporary, signal }).finally(stop);
+  return arrived(context, folder, TARBALL, ran) ?? failed(wanted, ran);
+}
+
+function failed(wanted: string, ran: Ran): never {
+  const why =
+    ran.code === 0 ? "no archive was left" : `it ended with ${ran.code}: ${lastWords(ran)}`;
+  throw new ShelterError("npm-failed", `fetching the npm package ${wanted}`, why, [
+    "npm",
+    "pack",
+    wanted,
+  ]);
 }
 
 /** Bun packs only local folders, but tells where the registry keeps a package's tarball: that is fetched, resumed where possible. */
-async function packWithBun(context: CallContext, wanted: string, folder: string): Promise<Ran> {
+async function packWithBun(context: CallContext, wanted: string, folder: string): Promise<string> {
   const { act, say, signal } = context;
   const ran = await act.run([process.execPath, "info", wanted, "dist.tarball"], {
     cwd: folder,
@@ -119,18 +136,17 @@ async function packWithBun(context: CallContext, wanted: string, folder: string)
     signal,
     timeout: 120_000,
   });
-  if (ran.code !== 0) return ran;
+  signal.throwIfAborted();
   const url = ran.stdout.trim().split("\n").at(-1)?.trim() ?? "";
-  if (!/^https?:\/\/\S+$/.test(url)) {
-    return { ...ran, code: 1, stderr: "the registry names no tarball" };
-  }
+  if (ran.code !== 0 || !/^https?:\/\/\S+$/.test(url)) failed(wanted, ran);
   const part = join(folder, "package.part");
   await act.download(url, part, {
     signal,
     onBytes: (done, total) => say.progress(wanted, done, total, "B"),
   });
-  act.rename(part, join(folder, "package.tgz"));
-  return ran;
+  const archive = join(folder, "package.tgz");
+  act.rename(part, archive);
+  return archive;
 }
 
 /** Shows how the largest file below `folder` grows, since the package managers' own bars are for a terminal. */

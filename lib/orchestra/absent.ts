@@ -1,6 +1,7 @@
 /** A script of the roster whose code is not part of this build: it says so, and pretends nothing. */
 import { printReport, sayError } from "../cli.ts";
 import { readArgs, SHARED_FLAGS } from "../cli/flags.ts";
+import { print } from "../cli/output.ts";
 import { findPlace } from "../cli/place.ts";
 import { EXIT } from "../errors.ts";
 import { thisMachine } from "../machine/machine.ts";
@@ -19,8 +20,8 @@ export function absentHelp(script: ScriptId): string {
 export async function sayAbsent(script: ScriptId, argv: readonly string[]): Promise<void> {
   const json = argv.includes("--json");
   try {
-    if (argv.includes("--version")) return say(versionText(script, json));
-    if (argv.includes("--help") || argv.includes("-h")) return say(absentHelp(script));
+    if (argv.includes("--version")) return print(versionText(script, json));
+    if (argv.includes("--help") || argv.includes("-h")) return print(absentHelp(script));
     const want = await readArgs(script, SHARED_FLAGS, argv);
     const { host } = await findPlace(thisMachine(), textOf(want, "home"));
     const fix = ["./bin/shelter", "status"];
@@ -46,8 +47,4 @@ export async function sayAbsent(script: ScriptId, argv: readonly string[]): Prom
   } catch (error) {
     process.exitCode = sayError(error, json, script);
   }
-}
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
 }

@@ -2,6 +2,7 @@
 import type { End, Entry } from "../keep/journal.ts";
 import { isDone, type DamagedStatus, type Status } from "../keep/status.ts";
 import { ROSTER, type RosterRow } from "../roster.ts";
+import { SHELTER_ID } from "./names.ts";
 import type { Json, Outcome, ScriptId } from "../unit.ts";
 
 /** "open": never ran, or was taken back. "stale": it held once, and may not any more. "absent": not part of this build. */
@@ -131,10 +132,16 @@ function lastEndOf(script: ScriptId, entries: readonly Entry[]): End | undefined
   return entries.findLast((one): one is End => one.kind === "end" && one.script === script);
 }
 
-/** What to do next: the first script, in running order, that is part of this build and does not stand. */
-export function nextOf(board: readonly BoardRow[]): BoardRow | undefined {
+/** What to do next: the first script, in running order, that is part of this build, does not stand and is not being run. */
+export function nextOf(
+  board: readonly BoardRow[],
+  running: readonly string[] = [],
+): BoardRow | undefined {
   return board.find(
     ({ script, standing }) =>
-      standing !== "done" && standing !== "absent" && script !== "08_shelter_cli",
+      standing !== "done" &&
+      standing !== "absent" &&
+      script !== SHELTER_ID &&
+      !running.includes(script),
   );
 }

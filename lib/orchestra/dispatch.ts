@@ -1,5 +1,6 @@
 /** The command line of `shelter`: finds the subcommand, runs it, prints what it says. */
 import { readArgs } from "../cli/flags.ts";
+import { guardOutput, print } from "../cli/output.ts";
 import { findPlace } from "../cli/place.ts";
 import { main, sayError } from "../cli.ts";
 import { UsageError } from "../errors.ts";
@@ -30,11 +31,12 @@ const CODE: Readonly<Record<string, () => Promise<Command>>> = {
 /** Answers one command line; ends with `process.exitCode` set. */
 export async function dispatch(argv: readonly string[], units: Units): Promise<void> {
   const json = argv.includes("--json");
+  guardOutput();
   try {
     const { word, rest } = split(argv);
     if (isScriptId(word) && word !== SHELTER_ID) return await oneScript(word, rest, units);
-    if (rest.includes("--version")) return say(versionText(SHELTER, json));
-    if (rest.includes("--help") || rest.includes("-h")) return say(await help(word));
+    if (rest.includes("--version")) return print(versionText(SHELTER, json));
+    if (rest.includes("--help") || rest.includes("-h")) return print(await help(word));
     await throughCitty(word, rest, units);
   } catch (error) {
     process.exitCode = sayError(error, json, SHELTER_ID);
@@ -113,8 +115,8 @@ async function carryOut(name: string, want: Args, units: Units): Promise<void> {
   const spoken = await command(deskOf(machine, place, want, units));
   process.exitCode = spoken.exit;
   if (want["json"] === true) {
-    if (spoken.json !== null) say(JSON.stringify(spoken.json, null, 2));
-  } else if (spoken.lines.length > 0) say(spoken.lines.join("\n"));
+    if (spoken.json !== null) print(JSON.stringify(spoken.json, null, 2));
+  } else if (spoken.lines.length > 0) print(spoken.lines.join("\n"));
 }
 
 /** A question need not be quoted: its words are joined. */
@@ -143,8 +145,4 @@ function meant(word: string): string {
     ({ name }) => name.startsWith(word.slice(0, 2)) || word.startsWith(name),
   );
   return near && word.length > 1 ? `; did you mean ${near.name}?` : "";
-}
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
 }

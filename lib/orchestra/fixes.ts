@@ -13,8 +13,14 @@ const PASSING: ReadonlySet<string> = new Set([
   "download-failed",
   "fetch-failed",
   "no-source",
-  "journal-busy",
+  "pip-failed",
+  "npm-failed",
+  "apt-failed",
   "apt-busy",
+  "build-busy",
+  "journal-busy",
+  "takeover-busy",
+  "engine-not-ready",
 ]);
 
 /** True for a failure that is worth trying again without anybody doing anything. */
@@ -22,12 +28,77 @@ export function mayPass(failureId: string): boolean {
   return PASSING.has(failureId);
 }
 
+const NETWORK: KnownFix = {
+  advice:
+    "No source could be reached: see what the network, a proxy or a firewall allows, or name a local copy as a source in models/local.yaml",
+  command: ["./bin/03_install_models", "--plan", "--verbose"],
+};
+const DISK: KnownFix = {
+  advice:
+    "The disk is full: free some room; 00_check_structure removes work in progress that has grown old",
+  command: ["./bin/00_check_structure"],
+};
+const STRUCTURE: KnownFix = {
+  advice:
+    "Something in the home is not as it was left: the structure check names each path and repairs what is safe",
+  command: ["./bin/00_check_structure", "--plan"],
+};
+
 /** By failure, whatever the script. */
 const BY_FAILURE: Readonly<Record<string, KnownFix>> = {
-  "download-failed": {
+  "download-failed": NETWORK,
+  "fetch-failed": NETWORK,
+  "disk-full": DISK,
+  "journal-busy": STRUCTURE,
+  "lock-damaged": STRUCTURE,
+  "pip-failed": {
     advice:
-      "No source could be reached. See what the network and a proxy allow, or give a local copy as a source",
+      "pip could not fetch the package: its own words are in the log, and the index or proxy that it uses is set by PIP_INDEX_URL and https_proxy",
+    command: ["./bin/shelter", "logs"],
+  },
+  "npm-failed": {
+    advice: "the package could not be fetched from the npm registry: the log names why",
+    command: ["./bin/shelter", "logs"],
+  },
+  "apt-failed": {
+    advice:
+      "apt could not install the packages: an interrupted dpkg or stale lists are the usual reason",
+    command: ["sudo", "dpkg", "--configure", "-a"],
+  },
+  "apt-busy": {
+    advice:
+      "another program holds apt's lock, often unattended-upgrades: wait until it has finished",
+    command: ["sudo", "lsof", "/var/lib/dpkg/lock-frontend"],
+  },
+  "hash-differs": {
+    advice:
+      "what the source gives is not what is pinned: the source was replaced or damaged. Use another source, and do not lower the pin",
     command: ["./bin/03_install_models", "--plan", "--verbose"],
+  },
+  "source-differs": {
+    advice:
+      "llama.cpp's source is not the pinned tree: remove the home's copy and let it be fetched anew",
+    command: ["./bin/03_build_llama_cpp", "--plan"],
+  },
+  "build-failed": {
+    advice:
+      "the compiler's own words are in the log; the build prerequisites name a compiler that is too old",
+    command: ["./bin/01_validate_prereqs", "--feature", "build"],
+  },
+  "build-differs": {
+    advice:
+      "the build computes something else than it must, so it never went live: leave out the part that it failed on, e.g. --without vulkan",
+    command: ["./bin/03_build_llama_cpp", "--help"],
+  },
+  "engine-died": {
+    advice:
+      "the engine crashed: prove the live build, and go back to the last one if it does not hold",
+    command: ["./bin/03_build_llama_cpp", "--verify"],
+  },
+  "gpu-not-used": {
+    advice:
+      "the engine ran on the CPU although a GPU was asked for: the driver or its libraries changed",
+    command: ["./bin/01_validate_prereqs", "--feature", "cuda,vulkan"],
   },
 };
 

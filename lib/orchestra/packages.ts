@@ -7,16 +7,20 @@ import type { Desk } from "./desk.ts";
 import { askYesNo, canAsk } from "./prompt.ts";
 import { ownCommand } from "./self.ts";
 
+/** The finding of 01_validate_prereqs that its `--yes` as root does something about. */
+const MISSING = "packages-missing";
+
 /** Runs 01_validate_prereqs as root, if the person agrees. @returns whether it went well. */
 export async function installAsRoot(
   { machine, place, probe, want }: Desk,
   report: RunReport,
   { say, signal }: Pick<Conductor, "say" | "signal">,
 ): Promise<boolean> {
+  if (report.error?.id !== MISSING) return false; // nothing else is mended by installing
   const sudo = probe.which("sudo");
   if (probe.me.root || sudo === undefined || !canAsk(want) || signal.aborted) return false;
   const command = [sudo, ...ownCommand(report.script, ["--yes", "--home", place.home])];
-  say.line(`Missing: ${report.error?.why ?? report.error?.what ?? "Debian packages"}`);
+  say.line(`${report.script}: ${report.error.what}`);
   if (!(await askYesNo(`Install it now? This runs: ${commandLine(command)}`))) return false;
   const ran = await createAct(machine, probe).run(command, { terminal: true, signal });
   return ran.code === 0;

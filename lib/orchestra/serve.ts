@@ -1,5 +1,6 @@
 /** `shelter serve`: the engine in the foreground, on loopback, with a key of its own, until it is told to stop. */
 import { dirname } from "node:path";
+import { print } from "../cli/output.ts";
 import { onSignals } from "../cli/signals.ts";
 import { layout } from "../cli.ts";
 import { EXIT, Interrupted, ShelterError, UsageError } from "../errors.ts";
@@ -98,18 +99,18 @@ function announce({ probe, want }: Desk, serving: Serving, pid: number, readyMs:
       pid,
       ready_ms: Math.round(readyMs),
     };
-    process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+    print(JSON.stringify(document, null, 2));
     return;
   }
   const { paint } = layout(false);
   const file = commandLine([serving.keyFile]);
-  process.stdout.write(
-    `${[
+  print(
+    [
       `${paint("accent_gold", `${printable(serving.model)} serves at ${serving.url}/v1`)}  ${paint("taupe", `OpenAI-compatible, on loopback only, ready after ${duration(readyMs)}`)}`,
       `${paint("steel", "  Its key is in")} ${printable(file)}`,
       `${paint("steel", "  Try:")} curl -s ${serving.url}/v1/models -H @<(printf 'Authorization: Bearer %s' "$(cat ${printable(file)})")`,
       paint("taupe", "  Ctrl-C stops it"),
-    ].join("\n")}\n`,
+    ].join("\n"),
   );
 }
 

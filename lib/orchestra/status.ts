@@ -1,7 +1,7 @@
 /** `shelter status` and `shelter next`: where everything stands, read from status files and journal alone. */
 import { layout } from "../cli.ts";
 import { EXIT, ShelterError } from "../errors.ts";
-import { DEFAULT_CONFIG, lookAtConfig } from "../hosts/config.ts";
+import { retentionOf } from "../hosts/config.ts";
 import { openRuns, pastRuns, readJournal } from "../keep/journal.ts";
 import { isGone, lockHolder } from "../keep/lock.ts";
 import { readStatus } from "../keep/status.ts";
@@ -45,8 +45,11 @@ export const status: Command = async (desk) => {
     (one) => !running.some((now) => now.script === one.script),
   );
   const unasked = suggestionsOf(pastRuns(probe), probe.now());
-  const kept = await retention(desk);
-  const next = nextOf(board);
+  const kept = await retentionOf(desk.probe);
+  const next = nextOf(
+    board,
+    running.map((one) => one.script),
+  );
   return {
     exit: 0,
     json: asJson({
@@ -156,10 +159,4 @@ function runningNow({ probe, machine }: Desk, board: readonly BoardRow[]) {
       return []; // a damaged lock: 00_check_structure names it
     }
   });
-}
-
-/** What a broken shared.cfg says is told by 00_check_structure. */
-async function retention({ probe }: Desk) {
-  const reading = await lookAtConfig(probe);
-  return (reading.state === "ok" ? reading.config : DEFAULT_CONFIG).retention;
 }

@@ -90,12 +90,10 @@ async function lookFor(
     if (where === undefined) continue;
     if (version === undefined || !closely) return { where, broken: false };
     const ran = await probe.run([where, ...version], { timeout: PATIENCE });
-    const said = versionIn(ran.stdout) ?? versionIn(ran.stderr);
-    return {
-      where,
-      broken: ran.code !== 0 && said === undefined,
-      ...(said === undefined ? {} : { said }),
-    };
+    // some tell it on stderr (ssh), some end with 1 all the same (mksquashfs); what the loader says of a missing library is no version
+    const said = versionIn(ran.stdout) ?? (ran.code === 0 ? versionIn(ran.stderr) : undefined);
+    const broken = ran.timedOut || (ran.code !== 0 && said === undefined);
+    return { where, broken, ...(said === undefined ? {} : { said }) };
   }
   return undefined;
 }

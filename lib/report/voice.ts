@@ -18,7 +18,7 @@ export async function createVoice(options: VoiceOptions): Promise<Say> {
   const write = (text: string) => void process.stderr.write(text);
   const bar = progressBar({
     isTerminal: process.stderr.isTTY,
-    columns: () => process.stderr.columns ?? 80,
+    columns: () => (process.stderr.columns > 0 ? process.stderr.columns : 80),
     write,
     paint,
     now: () => performance.now(),

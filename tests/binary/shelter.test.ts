@@ -7,6 +7,7 @@ import {
   documentOf,
   freshHome,
   journalOf,
+  plainEnvironment,
   runName,
   WAYS,
   type Ended,
@@ -188,6 +189,35 @@ for (const way of WAYS) {
         script: "02_scaffold_dirs",
       });
       expect(madeIn(at.folder)).toEqual([]);
+    });
+
+    test("a reader that goes away is no failure; a full disk behind > is one, and said", async () => {
+      const at = place();
+      const run = (words: readonly string[], into: string) => {
+        const line = [...way.command("shelter"), ...words, "--home", at.home];
+        const ran = Bun.spawnSync(["bash", "-c", `"$@" ${into}`, "bash", ...line], {
+          env: plainEnvironment(at.folder),
+        });
+        return { code: ran.exitCode, stderr: ran.stderr.toString(), stdout: ran.stdout.toString() };
+      };
+      for (const [words, code] of [
+        [["status"], 0],
+        [["status", "--json"], 0],
+        [["next"], 10],
+        [["completions", "fish"], 0],
+        [["--help"], 0],
+        [["plan", "--json"], undefined],
+      ] as const) {
+        const gone = run(words, "| (exec <&-; sleep 0.5); exit ${PIPESTATUS[0]}");
+        if (code !== undefined) expect([words, gone.code, gone.stderr]).toEqual([words, code, ""]);
+        expect([words, gone.code === 1]).toEqual([words, false]);
+        expect([words, run(words, ">&-").code === 1]).toEqual([words, false]);
+      }
+      const full = run(["status"], "> /dev/full");
+      expect([full.code, full.stderr]).toEqual([
+        11,
+        expect.stringContaining("stdout could not be written"),
+      ]);
     });
 
     test("completions of each shell name every script and command", async () => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { inHome } from "../../lib/keep/home.ts";
 import { readJournal, standingRuns } from "../../lib/keep/journal.ts";
-import { SNAPSHOTS_KEPT } from "../../lib/keep/retention.ts";
+import { DEFAULT_CONFIG } from "../../lib/hosts/settings.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import type { Unit } from "../../lib/unit.ts";
 import { FAKE_HOME, fakeMachine } from "../support/fake_machine.ts";
@@ -30,28 +30,38 @@ const unit: Unit<{ readonly note: string | undefined; readonly once: boolean }> 
   ],
 };
 
-test("after more runs than snapshots are kept, undoing all gives back what was found", async () => {
-  const world = fakeMachine({
-    files: { [NOTE]: { text: "found", mode: 0o640 }, [join(ONCE, "deep/file")]: "kept" },
-  });
-  try {
-    const was = world.picture(join(FAKE_HOME, "things"));
-    const runs = SNAPSHOTS_KEPT + 5;
-    for (let n = 0; n < runs; n++) {
-      expect((await runOn(world, unit, { want: { text: `text ${n}` } })).outcome).toBe("changed");
+test.each([
+  ["as many as shared.cfg says", "retention: {snapshots: 3}\n", 3],
+  ["the default number where it says nothing", "", DEFAULT_CONFIG.retention.snapshots],
+])(
+  "after more runs than snapshots are kept, %s, undoing all gives back what was found",
+  async (_, config, KEPT) => {
+    const world = fakeMachine({
+      files: {
+        [inHome.config(FAKE_HOME)]: config,
+        [NOTE]: { text: "found", mode: 0o640 },
+        [join(ONCE, "deep/file")]: "kept",
+      },
+    });
+    try {
+      const was = world.picture(join(FAKE_HOME, "things"));
+      const runs = KEPT + 5;
+      for (let n = 0; n < runs; n++) {
+        expect((await runOn(world, unit, { want: { text: `text ${n}` } })).outcome).toBe("changed");
+      }
+      const probe = createProbe(world.machine, FAKE_HOME, "testhost");
+      expect(probe.list(inHome.snapshots(FAKE_HOME)).length).toBe(KEPT);
+      let undone = 0;
+      while (standingRuns(readJournal(probe)).length > 0) {
+        const report = await runOn(world, unit, { mode: "undo" });
+        expect(report).toMatchObject({ outcome: "changed" });
+        if (++undone === 1) expect(world.read(NOTE)).toBe(`text ${runs - 2}`);
+      }
+      expect(undone).toBe(KEPT);
+      expect(world.picture(join(FAKE_HOME, "things"))).toEqual(was);
+      expect(probe.list(inHome.snapshots(FAKE_HOME))).toEqual([]);
+    } finally {
+      world.dispose();
     }
-    const probe = createProbe(world.machine, FAKE_HOME, "testhost");
-    expect(probe.list(inHome.snapshots(FAKE_HOME)).length).toBe(SNAPSHOTS_KEPT);
-    let undone = 0;
-    while (standingRuns(readJournal(probe)).length > 0) {
-      const report = await runOn(world, unit, { mode: "undo" });
-      expect(report).toMatchObject({ outcome: "changed" });
-      if (++undone === 1) expect(world.read(NOTE)).toBe(`text ${runs - 2}`);
-    }
-    expect(undone).toBe(SNAPSHOTS_KEPT);
-    expect(world.picture(join(FAKE_HOME, "things"))).toEqual(was);
-    expect(probe.list(inHome.snapshots(FAKE_HOME))).toEqual([]);
-  } finally {
-    world.dispose();
-  }
-});
+  },
+);

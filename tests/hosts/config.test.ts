@@ -150,6 +150,15 @@ describe("a shared.cfg that can't be used", () => {
     }
   });
 
+  test("bytes that no editor writes are said as such, and a comment in another encoding is none", async () => {
+    const zeros = await parseConfig("work:\n  max_age_days: 3\n\0\0");
+    expect(zeros).toMatchObject({
+      state: "damaged",
+      note: { line: 3, column: 1, why: expect.stringContaining("not text") },
+    });
+    expect((await parseConfig("models: [] # caf\ufffd\n")).state).toBe("ok");
+  });
+
   test("an alias bomb is refused, not unrolled", async () => {
     const rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"];
     for (let i = 1; i < 12; i += 1)

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { unit } from "../../scripts/01_host_inventory.ts";
+import { pci } from "./sysfs.ts";
 import { factsOf, nvidiaSmi, phantom, plainVm, shadow } from "./worlds.ts";
 
 const ids = (found: readonly { readonly id: string }[]) => found.map(({ id }) => id);
@@ -177,6 +178,8 @@ test("the GTX 1050 Ti is 6.1 by its id where NVIDIA's driver is missing, and it 
     because: "absent",
   });
   expect(card?.name).toBe("NVIDIA Corporation GP107M [GeForce GTX 1050 Ti Mobile]");
+  delete (world.programs as Record<string, unknown>)["lspci"];
+  expect((await factsOf(world)).stable.gpus[1]?.name).toBe("GeForce GTX 1050 Ti Mobile");
 });
 
 test("an old nvidia-smi that refuses compute_cap is asked again without it", async () => {
@@ -296,4 +299,35 @@ test("the table shows both machines at a glance", async () => {
   expect(other).toContain(
     "modules unknown: root would add: the memory modules, slot by slot (dmidecode)",
   );
+});
+
+test("a display that nothing drives and lspci has no name for, as QEMU's", async () => {
+  const facts = await factsOf({
+    programs: {
+      lspci: () => ({
+        stdout: "0000:00:01.0 VGA compatible controller [0300]: Device [1234:1111] (rev 02)\n",
+      }),
+    },
+    files: pci(["0000:00:01.0"], { class: "0x030000", vendor: "0x1234", device: "0x1111" }),
+  });
+  expect(facts.stable.gpus[0]).toMatchObject({ maker: "virtual", name: "device 1234:1111" });
+  expect(unit.picture?.(facts, {}).join("\n")).toContain(
+    "device 1234:1111 [1234:1111], its driver does not tell, no kernel module drives it",
+  );
+});
+
+test("tools that are missing are named with what they would add, on Debian with the line that installs them", async () => {
+  const world = shadow();
+  for (const tool of ["smartctl", "dmidecode"])
+    delete (world.programs as Record<string, unknown>)[tool];
+  const missing = async (machine: typeof world) =>
+    unit.diagnose(await factsOf(machine), {}).find(({ id }) => id === "tools-missing");
+  expect(await missing(world)).toMatchObject({
+    what: "smartmontools and dmidecode would add: the health of the disks; the memory modules, slot by slot",
+    fix: ["sudo", "apt-get", "install", "smartmontools", "dmidecode"],
+  });
+  expect(await missing(shadow())).toBeUndefined();
+  expect(
+    (await missing({ ...world, files: { ...world.files, "/etc/os-release": "ID=void\n" } }))?.fix,
+  ).toBeUndefined();
 });

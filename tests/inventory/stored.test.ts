@@ -39,6 +39,11 @@ test("the first run stores, the second changes nothing, a change of the machine 
     "firmware V1.08 -> V1.10",
   ]);
   expect(said[0]?.why).toContain(first.at);
+  const fourth = await runOn(world, unit);
+  expect(fourth.outcome).toBe("converged");
+  expect(
+    fourth.findings.filter(({ id }) => id.startsWith("changed-")).map(({ level }) => level),
+  ).toEqual(["info", "info"]);
 });
 
 test("what moves by itself makes nothing due", async () => {
@@ -169,3 +174,12 @@ test("whatever sysfs, procfs and the tools say, an inventory is taken, can be re
     { numRuns: 60 },
   );
 }, 60_000);
+
+test("a document that may not be read blocks, and is never overwritten", async () => {
+  const facts = { ...(await factsOf(shadow())), stored: { state: "denied" } as const };
+  expect(unit.plan(facts, {})).toEqual([]);
+  expect(unit.diagnose(facts, {}).find(({ level }) => level === "fail")).toMatchObject({
+    id: "inventory-denied",
+    fix: ["sudo", "chown", "--reference", inHome.runtime(FAKE_HOME, "inventory"), PATH],
+  });
+});

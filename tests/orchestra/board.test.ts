@@ -175,4 +175,5 @@ test("next is the first that does not stand, never one that is not part of this 
   expect(nextOf(rows([]))?.script).toBe("00_check_structure");
   const missing = every.filter((one) => one.script !== "03_install_models");
   expect(nextOf(rows(missing))?.script).toBe("03_install_models");
+  expect(nextOf(rows(missing), ["03_install_models"])).toBeUndefined();
 });

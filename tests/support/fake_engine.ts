@@ -124,7 +124,7 @@ const GPU: Readonly<Record<string, FakeFile>> = {
 function fakeGit(source: FakeEngineHost["source"], behaviour: Behaviour): FakeProgram {
   return (argv) => {
     const words = argv.filter((_, index) => argv[index - 1] !== "-c" && argv[index] !== "-c");
-    const [verb = ""] = words.slice(1).filter((word) => !word.startsWith("--"));
+    const verb = words.slice(1).find((word) => !word.startsWith("--"));
     const last = argv.at(-1) ?? "";
     const workTree = argv.find((word) => word.startsWith("--work-tree="))?.slice(12);
     switch (verb) {

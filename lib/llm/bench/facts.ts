@@ -1,6 +1,7 @@
 /** What 04_llm_benchmark sees: the live build, the models, what was measured before, and how the processor is set. */
 import { onePerCore, parseCpuinfo } from "../../facts/cpu.ts";
 import { parseMeminfo } from "../../facts/memory.ts";
+import { lookAtConfig, type Floor } from "../../hosts/config.ts";
 import type { Probe } from "../../machine/probe.ts";
 import type { Args, Json } from "../../unit.ts";
 import { builds, liveBuild } from "../builds.ts";
@@ -56,6 +57,8 @@ export interface BenchFacts {
   readonly results: readonly KeptResult[];
   readonly damaged: readonly string[];
   readonly baselines: readonly KeptBaseline[];
+  /** What the operator wants of models on this host. */
+  readonly floors: readonly Floor[];
   readonly cpu: {
     readonly logical: number;
     readonly physical: number;
@@ -116,6 +119,7 @@ export async function observeBench(probe: Probe, want: Args): Promise<BenchFacts
     results,
     damaged,
     baselines: readBaselines(probe),
+    floors: await floorsOf(probe),
     cpu: {
       logical: cpu.logical,
       physical: cores,
@@ -127,6 +131,13 @@ export async function observeBench(probe: Probe, want: Args): Promise<BenchFacts
     ...(onBattery === undefined ? {} : { onBattery }),
     ...(available === undefined ? {} : { available }),
   };
+}
+
+/** A shared.cfg that can't be used sets no floor; 00_check_structure says what is wrong with it. */
+async function floorsOf(probe: Probe): Promise<readonly Floor[]> {
+  const reading = await lookAtConfig(probe);
+  const all = reading.state === "ok" ? reading.config.baselines : [];
+  return all.filter(({ host }) => host === probe.host);
 }
 
 function named({ name, sha256, bytes, head }: InstalledModel) {

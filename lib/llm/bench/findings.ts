@@ -4,6 +4,7 @@ import type { Args, Finding } from "../../unit.ts";
 import { governorChanges } from "../governor.ts";
 import { describeProfile } from "../profile_form.ts";
 import type { BenchFacts, BenchModel } from "./facts.ts";
+import { floorFindings } from "./floor.ts";
 import { figureTitle } from "./judge.ts";
 import { chosenModels, fallsOf, fits, latest, planBench } from "./plan.ts";
 import { showStat } from "./stats.ts";
@@ -19,6 +20,7 @@ export function diagnoseBench(facts: BenchFacts, want: Args): readonly Finding[]
     ...facts.models.filter((model) => !fits(facts, model)).map((model) => tooLarge(facts, model)),
     ...chosenModels(facts, want).flatMap((model) => [
       ...speed(facts, model, settled),
+      ...floor(facts, model, settled),
       ...tuned(model),
       ...quantisation(model),
     ]),
@@ -145,6 +147,11 @@ function speed(facts: BenchFacts, model: BenchModel, settled: boolean): readonly
       fix: goBack ? ["./bin/03_build_llama_cpp", "--undo"] : [SCRIPT, "--again"],
     },
   ];
+}
+
+function floor(facts: BenchFacts, model: BenchModel, settled: boolean): readonly Finding[] {
+  const result = latest(facts, model);
+  return result ? floorFindings(facts.floors, result, settled) : [];
 }
 
 /** What of the conditions may explain a slow result. */

@@ -6,12 +6,10 @@ import { cpuMask } from "../profile_form.ts";
 import type { LoadSize } from "./results.ts";
 import { stat, type Stat } from "./stats.ts";
 
-/** What one call of llama-bench gave: tokens per second, a sample per repetition, and the model as the engine names it. */
+/** What one call of llama-bench gave: tokens per second, a sample per repetition. */
 export interface BenchFigures {
   readonly prompt: Stat;
   readonly generation: Stat;
-  /** e.g. "llama 256M Q4_1" */
-  readonly modelType: string;
 }
 
 /** Arguments of llama-bench (v0.5.0) for a profile. It has no speculation, slots or context: those are the server's alone. */
@@ -75,7 +73,7 @@ export function parseBench(text: string): BenchFigures | undefined {
   const prompt = speeds((p, n) => p > 0 && n === 0);
   const generation = speeds((p, n) => p === 0 && n > 0);
   if (!prompt || !generation) return undefined;
-  return { prompt, generation, modelType: String(tests[0]?.["model_type"] ?? "") };
+  return { prompt, generation };
 }
 
 /**

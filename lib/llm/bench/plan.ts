@@ -15,12 +15,15 @@ export const BUDGET = 600;
 /** Seconds of work before anything counts. */
 export const PREHEAT = 8;
 
-/** Models that are measured: those asked for, all otherwise, as far as memory holds them. */
+/** Models that are measured: those asked for, all otherwise, as far as memory holds them. A file with two names is measured once. */
 export function chosenModels(facts: BenchFacts, want: Args): readonly BenchModel[] {
   const name = want["model"];
-  return facts.models.filter(
+  const asked = facts.models.filter(
     (model) =>
       (typeof name !== "string" || name === "" || model.name === name) && fits(facts, model),
+  );
+  return asked.filter(
+    ({ sha256 }, at) => asked.findIndex((model) => model.sha256 === sha256) === at,
   );
 }
 

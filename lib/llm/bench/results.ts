@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { inHome } from "../../keep/home.ts";
 import { sha256 } from "../../machine/hash.ts";
 import type { Probe } from "../../machine/probe.ts";
-import type { Json } from "../../unit.ts";
 import type { Profile } from "../settings.ts";
 import { parseProfile, profileJson } from "../profile_form.ts";
 import { parseStat, type Stat } from "./stats.ts";
@@ -227,7 +226,7 @@ export function parseResult(text: string): BenchResult | undefined {
     served: rounds.filter((one) => one !== undefined),
     ...(typeof rss === "number" ? { rss } : {}),
     readyMs: typeof readyMs === "number" ? readyMs : 0,
-    conditions: (record(conditions) ?? {}) as Conditions,
+    conditions: record(conditions) ?? {},
   };
 }
 
@@ -268,5 +267,5 @@ function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
 
 /** A document as it is written: one line per top-level member would be noise in a diff nobody makes, so plain indented JSON. */
 export function documentText(document: BenchResult | Baseline): string {
-  return `${JSON.stringify(document as unknown as Json, null, 1)}\n`;
+  return `${JSON.stringify(document, null, 1)}\n`;
 }

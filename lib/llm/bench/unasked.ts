@@ -16,6 +16,7 @@ export function unaskedBench(facts: BenchFacts): readonly Finding[] {
     ...slowGovernor(facts),
     ...onBattery(facts),
     ...throttling(facts, recent),
+    ...disturbed(recent),
     ...idleCores(facts),
     ...olderThanBuild(facts, recent),
     ...facts.models.flatMap((model) => downward(facts.results, model)),
@@ -118,6 +119,26 @@ function throttling(facts: BenchFacts, recent: Measured): readonly Finding[] {
       why: "not while it was measured, but under other work it runs too hot",
       evidence: "thermal_throttle/package_throttle_count",
       fix: ["./bin/01_host_inventory"],
+    },
+  ];
+}
+
+/** Share of the processors that others may take before figures say more of them than of us. */
+const BUSY = 0.2;
+
+function disturbed(recent: Measured): readonly Finding[] {
+  const busy = recent.filter(({ result }) => (result.conditions.othersBusy ?? 0) > BUSY);
+  const [first] = busy;
+  if (!first) return [];
+  const share = Math.max(...busy.map(({ result }) => result.conditions.othersBusy ?? 0));
+  return [
+    {
+      id: "measured-while-busy",
+      level: "warn",
+      what: `other programs took ${Math.round(share * 100)} % of the processors while ${busy.map(({ model }) => model.name).join(", ")} ${busy.length === 1 ? "was" : "were"} measured`,
+      why: "the figures are lower than this host can do; measured again in peace they raise the baseline by themselves",
+      evidence: "/proc/stat",
+      fix: ["./bin/04_llm_benchmark", "--again"],
     },
   ];
 }

@@ -1,5 +1,6 @@
 /** Running what builds: as the home's owner also under sudo, gently, and with its troubles named. */
 import { ShelterError } from "../../errors.ts";
+import { inHome } from "../../keep/home.ts";
 import type { Probe } from "../../machine/probe.ts";
 import type { Ran } from "../../machine/process.ts";
 import type { CallContext } from "../../unit.ts";
@@ -21,16 +22,24 @@ export async function runAsOwner(
   argv: readonly string[],
   options: RunOptions = {},
 ): Promise<Ran> {
-  const ran = await act.run([...asOwner(probe), ...argv], { ...options, signal });
+  const as = asOwner(probe, act.real(inHome.work(probe.home)));
+  const env = { ...as.env, ...options.env };
+  const ran = await act.run([...as.argv, ...argv], { ...options, env, signal });
   signal.throwIfAborted();
   return ran;
 }
 
-/** What to put before a command so that it runs as the home's owner. */
-function asOwner(probe: Probe): readonly string[] {
+/** How a command runs as the home's owner. Root's own HOME and temporary folder are closed to them. */
+function asOwner(
+  probe: Probe,
+  work: string,
+): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> } {
   const { uid, gid } = probe.owner;
-  if (!probe.me.root || uid === probe.me.uid) return [];
-  return ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--init-groups", "--"];
+  if (!probe.me.root || uid === probe.me.uid) return { argv: [], env: {} };
+  return {
+    argv: ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups", "--"],
+    env: { HOME: work, TMPDIR: "/tmp" },
+  };
 }
 
 /** An error for a program that failed; a full disk is named as such. */

@@ -1,7 +1,7 @@
 /** The named call of 04_llm_benchmark that tunes. */
 import { dirname } from "node:path";
 import { hybridCores, onePerCore, parseCpuinfo } from "../../facts/cpu.ts";
-import type { Call, Json } from "../../unit.ts";
+import type { Call } from "../../unit.ts";
 import { numberArg, subjectOf, textArg } from "../bench/calls.ts";
 import { defaultProfile, hasGpu, profileFacts, servedProfile } from "../profile.ts";
 import { describeProfile } from "../profile_form.ts";
@@ -61,7 +61,7 @@ export const tuneCall: Call = async (context, args) => {
     };
     const path = textArg(args, "to");
     act.makeFolder(dirname(path));
-    act.write(path, `${JSON.stringify(document as unknown as Json, null, 1)}\n`, 0o644);
+    act.write(path, `${JSON.stringify(document, null, 1)}\n`, 0o644);
     say.line(
       `${model.name}: ${describeProfile(found.profile, start)}; ${found.gain.chat.toFixed(2)}x on chat, ${found.gain.rewrite.toFixed(2)}x where a text is written again`,
     );

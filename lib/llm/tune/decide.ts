@@ -16,8 +16,10 @@ export interface Comparison {
   readonly wins: number;
 }
 
-/** Fewer pairs than this decide nothing. */
+/** Fewer pairs than this prove nothing. */
 export const FEWEST_PAIRS = 5;
+/** Fewer pairs than this are not worth a proof. */
+export const FEWEST_TRIED = 3;
 /** A gain below this share is not worth a change, and noise can fake it. */
 export const SMALLEST_GAIN = 0.02;
 /** A loss up to this share passes as none where the spread allows it; no spread excuses a larger one. */
@@ -42,17 +44,17 @@ export function compare({ base, other }: Pairs): Comparison {
 }
 
 /** Faster beyond the spread: by more than margin and smallest gain, and in all pairs but at most one in eight. */
-export function isGain({ ratio, margin, pairs, wins }: Comparison): boolean {
+export function isGain({ ratio, margin, pairs, wins }: Comparison, fewest = FEWEST_PAIRS): boolean {
   return (
-    pairs >= FEWEST_PAIRS &&
+    pairs >= fewest &&
     ratio - 1 > Math.max(margin, SMALLEST_GAIN) &&
     wins >= pairs - Math.floor(pairs / 8)
   );
 }
 
 /** Slower than may pass as noise. Too few pairs count as a loss: what was not shown harmless is not kept. */
-export function isLoss({ ratio, margin, pairs }: Comparison): boolean {
-  if (pairs < FEWEST_PAIRS) return true;
+export function isLoss({ ratio, margin, pairs }: Comparison, fewest = FEWEST_PAIRS): boolean {
+  if (pairs < fewest) return true;
   const excused = Math.min(Math.max(margin, SMALLEST_GAIN), LARGEST_EXCUSED_LOSS);
   return ratio < 1 - excused;
 }
@@ -73,10 +75,10 @@ export interface Verdict {
   readonly why: string;
 }
 
-/** Keeps a profile that gains on at least one load and loses on neither. */
-export function judge(loads: TwoLoads<Comparison>): Verdict {
-  const lost = LOADS.filter((load) => isLoss(loads[load]));
-  const gained = LOADS.filter((load) => isGain(loads[load]));
+/** Keeps a profile that gains on at least one load and loses on neither. `fewest` pairs are asked for: more for a proof than for a try. */
+export function judge(loads: TwoLoads<Comparison>, fewest = FEWEST_PAIRS): Verdict {
+  const lost = LOADS.filter((load) => isLoss(loads[load], fewest));
+  const gained = LOADS.filter((load) => isGain(loads[load], fewest));
   const said = LOADS.map((load) => `${load} ${showRatio(loads[load])}`).join(", ");
   if (lost.length > 0)
     return { keep: false, why: `slower or unproven on ${lost.join(" and ")}: ${said}` };

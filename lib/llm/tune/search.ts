@@ -7,7 +7,7 @@ import type { Profile } from "../settings.ts";
 import type { Candidate, Stage } from "./candidates.ts";
 import {
   compare,
-  FEWEST_PAIRS,
+  FEWEST_TRIED,
   isHopeless,
   judge,
   LOADS,
@@ -69,12 +69,12 @@ export async function search(
         continue;
       }
       timing.trying(candidate.what);
-      const outcome = await pairUp(timing, best, candidate.profile, FEWEST_PAIRS, 1 - FOR_PROOF);
+      const outcome = await pairUp(timing, best, candidate.profile, FEWEST_TRIED, 1 - FOR_PROOF);
       if ("refused" in outcome) {
         tried.push({ what: candidate.what, kept: false, why: outcome.refused });
         continue;
       }
-      const verdict = judge(outcome.whole);
+      const verdict = judge(outcome.whole, FEWEST_TRIED);
       const value = worth(outcome.whole);
       tried.push({ what: candidate.what, kept: false, why: verdict.why });
       if (verdict.keep && value > (winner?.worth ?? 0)) {
@@ -135,7 +135,7 @@ async function pairUp(
     if ("refused" in one) return one;
     turns.push(one);
     if (timing.spent() >= until) break;
-    if (most === FEWEST_PAIRS && isHopeless(compareTurns(turns))) break;
+    if (most === FEWEST_TRIED && isHopeless(compareTurns(turns))) break;
   }
   return {
     whole: compareTurns(turns),

@@ -1,0 +1,199 @@
+/** The search, on machines whose speeds are made up. */
+import { describe, expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { stages, type TuningFacts } from "../../../lib/llm/tune/candidates.ts";
+import type { TwoLoads } from "../../../lib/llm/tune/decide.ts";
+import { search, type Timing } from "../../../lib/llm/tune/search.ts";
+import type { Profile } from "../../../lib/llm/settings.ts";
+
+const USUAL: Profile = {
+  threads: 4,
+  cpus: [],
+  batch: 2048,
+  ubatch: 512,
+  flashAttention: "auto",
+  cacheTypeK: "f16",
+  cacheTypeV: "f16",
+  gpuLayers: 0,
+  speculation: "none",
+  draft: 0,
+  parallel: 4,
+  context: 4096,
+};
+const FACTS: TuningFacts = {
+  cores: [0, 1, 2, 3],
+  fast: [],
+  logical: 8,
+  gpu: false,
+  usual: USUAL,
+};
+
+/** A machine on which a profile has these speeds; `noise` is asked for each sample. */
+function machine(
+  speed: (profile: Profile, turn: number) => TwoLoads<number> | undefined,
+  options: { readonly noise?: () => number; readonly turns?: number } = {},
+): Timing & { readonly pairs: () => number } {
+  let pairs = 0;
+  const noise = options.noise ?? (() => 1);
+  return {
+    pairs: () => pairs,
+    spent: () => pairs / (options.turns ?? 10_000),
+    trying: () => undefined,
+    time: (base, other, turn) => {
+      pairs += 1;
+      const [a, b] = [speed(base, turn), speed(other, turn)];
+      if (!a || !b) return Promise.resolve({ refused: "the engine ended with code 1" });
+      const noisy = ({ chat, rewrite }: TwoLoads<number>) => ({
+        chat: chat * noise(),
+        rewrite: rewrite * noise(),
+      });
+      return Promise.resolve({ base: noisy(a), other: noisy(b) });
+    },
+  };
+}
+const ofThreads = ({ threads }: Profile) => 20 * Math.min(threads, 4) * (threads > 4 ? 0.9 : 1);
+
+describe("the search", () => {
+  test("finds and beats a planted slow profile", async () => {
+    const slow: Profile = { ...USUAL, threads: 1, ubatch: 128 };
+    const found = await search(
+      slow,
+      stages(FACTS),
+      machine((profile) => ({ chat: ofThreads(profile), rewrite: ofThreads(profile) })),
+    );
+    expect(found.profile.threads).toBe(4);
+    expect(found.gain.chat).toBeCloseTo(4, 1);
+    expect(found.tried.find(({ what }) => what === "the usual profile of this host")?.kept).toBe(
+      true,
+    );
+  });
+
+  test("rejects a planted fake gain: fast while it is tried, not when it is proven", async () => {
+    let asked = 0;
+    const fake = machine((profile) => {
+      if (profile.speculation !== "ngram-mod") return { chat: 100, rewrite: 100 };
+      asked += 1;
+      return asked <= 3 ? { chat: 150, rewrite: 200 } : { chat: 100, rewrite: 100 };
+    });
+    const found = await search(USUAL, stages(FACTS), fake);
+    expect(found.profile).toEqual(USUAL);
+    expect(found.gain).toEqual({ chat: 1, rewrite: 1 });
+    expect(found.tried.every(({ kept }) => !kept)).toBe(true);
+    expect(found.tried.at(-1)?.why).toContain("no gain beyond the spread");
+  });
+
+  test("keeps what speeds up rewriting and leaves chat as it was", async () => {
+    const found = await search(
+      USUAL,
+      stages(FACTS),
+      machine(({ speculation }) => {
+        const rewrite = { "ngram-simple": 160, "ngram-mod": 220, "ngram-cache": 130 }[
+          speculation as string
+        ];
+        return { chat: speculation === "ngram-cache" ? 80 : 100, rewrite: rewrite ?? 100 };
+      }),
+    );
+    expect(found.profile.speculation).toBe("ngram-mod");
+    expect(found.gain).toEqual({ chat: 1, rewrite: 2.2 });
+    const cache = found.tried.find(({ what }) => what === "speculation ngram-cache");
+    expect(cache?.kept).toBe(false);
+    expect(cache?.why).toContain("chat");
+  });
+
+  test("goes on where the engine refuses a setting", async () => {
+    const found = await search(
+      USUAL,
+      stages(FACTS),
+      machine(({ cacheTypeK, speculation }) => {
+        if (cacheTypeK === "q8_0" || speculation === "ngram-map-k") return undefined;
+        return { chat: 100, rewrite: speculation === "ngram-simple" ? 150 : 100 };
+      }),
+    );
+    expect(found.profile.speculation).toBe("ngram-simple");
+    expect(found.tried.find(({ what }) => what === "KV cache q8_0")).toMatchObject({
+      kept: false,
+      why: "the engine ended with code 1",
+    });
+  });
+
+  test("keeps nothing that it had no time to prove, and says what was not tried", async () => {
+    const short = machine(
+      ({ speculation }) => ({ chat: 100, rewrite: speculation === "ngram-simple" ? 300 : 100 }),
+      { turns: 6 },
+    );
+    const found = await search(USUAL, stages(FACTS), short);
+    expect(short.pairs()).toBeLessThanOrEqual(6 + 7);
+    const untried = found.tried.filter(({ why }) => why === "not tried: the time was over");
+    expect(untried.length).toBeGreaterThan(0);
+  });
+
+  test("never ends with a profile that is worse on a load, whatever the speeds and the noise", async () => {
+    const noise = fc.array(fc.double({ min: 0.97, max: 1.03, noNaN: true }), { minLength: 7 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.infiniteStream(fc.double({ min: 0.5, max: 2, noNaN: true })),
+        noise,
+        async (factors, shakes) => {
+          const speeds = new Map<string, TwoLoads<number>>();
+          const truth = (profile: Profile): TwoLoads<number> => {
+            const key = JSON.stringify(profile);
+            const known = speeds.get(key) ?? {
+              chat: 100 * (factors.next().value ?? 1),
+              rewrite: 100 * (factors.next().value ?? 1),
+            };
+            speeds.set(key, known);
+            return known;
+          };
+          let at = 0;
+          const shaken = machine(truth, { noise: () => shakes[at++ % shakes.length] ?? 1 });
+          const found = await search(USUAL, stages(FACTS), shaken);
+          const [start, end] = [truth(USUAL), truth(found.profile)];
+          // 3 % of noise on each side of a ratio, 5 % that may be excused
+          expect(end.chat).toBeGreaterThan(start.chat * 0.88);
+          expect(end.rewrite).toBeGreaterThan(start.rewrite * 0.88);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe("candidates", () => {
+  const all = (facts: TuningFacts, best: Profile) =>
+    stages(facts).flatMap((stage) => stage.candidates(best));
+  test("never repeat what is served, and differ from each other", () => {
+    for (const stage of stages(FACTS)) {
+      const profiles = stage.candidates(USUAL).map(({ profile }) => JSON.stringify(profile));
+      expect(profiles).not.toContain(JSON.stringify(USUAL));
+      expect(new Set(profiles).size).toBe(profiles.length);
+    }
+  });
+  test("cover threads, pinning, batch, flash attention, KV type and speculation; layers with a GPU alone", () => {
+    const changed = (facts: TuningFacts) =>
+      new Set(
+        all(facts, USUAL).flatMap(({ profile }) =>
+          (Object.keys(profile) as (keyof Profile)[]).filter(
+            (key) => JSON.stringify(profile[key]) !== JSON.stringify(USUAL[key]),
+          ),
+        ),
+      );
+    const wanted: (keyof Profile)[] = [
+      "threads",
+      "cpus",
+      "ubatch",
+      "flashAttention",
+      "cacheTypeK",
+      "speculation",
+    ];
+    for (const key of wanted) expect(changed(FACTS)).toContain(key);
+    expect(changed(FACTS)).not.toContain("gpuLayers");
+    expect(changed({ ...FACTS, gpu: true })).toContain("gpuLayers");
+  });
+  test("pin to the fast cores of a hybrid where they suffice", () => {
+    const hybrid: TuningFacts = { ...FACTS, cores: [0, 2, 4, 6, 8, 9], fast: [0, 2, 4, 6] };
+    const pinned = all(hybrid, { ...USUAL, threads: 4 }).find(({ what }) =>
+      what.startsWith("pinned"),
+    );
+    expect(pinned?.profile.cpus).toEqual([0, 2, 4, 6]);
+  });
+});
