@@ -60,8 +60,9 @@ async function* happen(
     }
     const need = { wanted, unable, begun: attempt > 1, ...(failed ? { avoid: failed.name } : {}) };
     const place = await pool.placeFor(need, signal).catch((error: unknown) => {
-      // when every engine has refused it, the first one's words say more than "nobody does this"
-      throw error instanceof Refusal && error.status === 404 && problem ? problem : error;
+      // when every engine has refused it, the first one's words say more than "nobody does this"; so does what broke an answer off
+      const said = error instanceof Refusal && (error.status === 404 || speaker !== undefined);
+      throw said && problem ? problem : error;
     });
     const { engine } = place;
     try {

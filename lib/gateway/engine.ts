@@ -131,7 +131,7 @@ export class Engine {
       // before its first sign it may wait behind others in the engine: then their progress is its own
       const begun = stream.flow.progress !== undefined || stream.flow.speaking;
       const silence = begun ? stream.quiet : Math.min(stream.quiet, this.quiet);
-      if (silence > patience(stream.flow, this.speed)) this.#stalled(stream);
+      if (silence > patience(stream.flow, this.speed, this.open.size)) this.#stalled(stream);
     }
   }
 

@@ -31,7 +31,7 @@ export const ANSWER_LIMIT = 16 * 1024 * 1024;
 /** Largest body of an embedding answer or an engine's refusal. */
 export const WHOLE_LIMIT = 64 * 1024 * 1024;
 /** Events that may follow each other without a character of answer: prompt progress is one for each batch. */
-export const IDLE_EVENTS = 100_000;
+export const IDLE_EVENTS = 5000;
 
 /** What the settings of an operator may be: [least, most]. */
 const RANGES: Readonly<Record<keyof Limits, readonly [number, number]>> = {

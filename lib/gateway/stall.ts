@@ -21,19 +21,22 @@ export interface Flow {
   readonly speaking: boolean;
 }
 
-/** No stream is called stalled before this: a disk, a swap or a busy core may hold up any engine for so long. */
-export const LEAST = 4000;
+/**
+ * No stream is called stalled before this: a disk, a swap or a crowd on the cores may hold up any engine for so long. An engine that is dead or
+ * frozen is found by its health much sooner; this is for one that is healthy and does nothing.
+ */
+export const LEAST = 8000;
 /** No silence is borne longer than this, whatever was measured. */
 export const MOST = 300_000;
 /** How many times its own slowest step an engine may take. */
-const FACTOR = 6;
+const FACTOR = 8;
 /** Prompt tokens per second of a slow host with a large model: what is believed before anything was measured. */
 const SLOW_PROMPT = 10;
 /** Bytes of JSON for each token of a prompt, at least: English has about 4. */
 const BYTES_PER_TOKEN = 3;
 
-/** Milliseconds of silence that a stream may still show now. */
-export function patience(flow: Flow, speed: Speed): number {
+/** Milliseconds of silence that a stream may show; `crowd` is how many streams share the engine, itself included. */
+export function patience(flow: Flow, speed: Speed, crowd = 1): number {
   const steps = Math.max(flow.slowest, flow.speaking ? (speed.gap ?? 0) : 0) * FACTOR;
   if (flow.speaking) return clamp(steps);
   const left = flow.progress
@@ -41,7 +44,7 @@ export function patience(flow: Flow, speed: Speed): number {
     : flow.asked / BYTES_PER_TOKEN;
   const perSecond = speed.prompt ?? SLOW_PROMPT;
   // once two steps were seen, they say more than any estimate of the whole
-  const whole = ((left * 1000) / perSecond) * 2;
+  const whole = ((left * 1000) / perSecond) * 2 * crowd;
   return clamp(flow.slowest > 0 && flow.progress ? Math.min(Math.max(steps, LEAST), Math.max(whole, steps)) : whole);
 }
 

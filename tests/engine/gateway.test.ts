@@ -1,0 +1,155 @@
+/** The gateway in front of real engines: killed, frozen and ended amid the answers of four clients, and nobody notices. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import {
+  engineFiles,
+  readAnswer,
+  startEngine,
+  startGateway,
+  worldFolder,
+  type Answer,
+  type RealEngine,
+  type RunningGateway,
+} from "../support/gateway_world.ts";
+
+const place = worldFolder();
+let engines: RealEngine[] = [];
+let gateway: RunningGateway;
+let undisturbed: readonly Answer[];
+
+const QUESTIONS = [
+  "Write a story about a mountain shelter.",
+  "Explain how bread is made.",
+  "Describe the sea to someone who has never seen it.",
+  "List the planets and say something about each.",
+];
+const TOKENS = 40;
+/** Longest silence that the issue allows after each disturbance, in milliseconds. */
+const SILENCE = { SIGKILL: 1000, SIGTERM: 1000, SIGSTOP: 5000 } as const;
+
+beforeAll(async () => {
+  const files = await engineFiles();
+  engines = [await startEngine(files, place.folder), await startEngine(files, place.folder)];
+  gateway = await startGateway(place.folder, {
+    engines: engines.map((engine, at) => ({
+      name: at === 0 ? "shadow" : "phantom",
+      kind: "local",
+      url: engine.url,
+      keyFile: engine.keyFile,
+      slots: 4,
+    })),
+  });
+  undisturbed = await Promise.all(QUESTIONS.map((_, at) => ask(at, true)));
+}, 300_000);
+
+afterAll(async () => {
+  await gateway?.stop();
+  for (const engine of engines) {
+    engine.signal("SIGCONT");
+    await engine.stop();
+  }
+  place.dispose();
+});
+
+function ask(at: number, stream: boolean): Promise<Answer> {
+  return readAnswer(
+    gateway.post("/v1/chat/completions", {
+      messages: [{ role: "user", content: QUESTIONS[at] }],
+      max_tokens: TOKENS,
+      temperature: 0,
+      stream,
+      ...(stream ? { stream_options: { include_usage: true } } : {}),
+    }),
+  );
+}
+
+/** Waits until every engine is up again. */
+async function allUp(): Promise<void> {
+  for (;;) {
+    const { engines: list } = (await gateway.status()) as { engines: { state: string }[] };
+    if (list.every((one) => one.state === "up")) return;
+    await Bun.sleep(100);
+  }
+}
+
+for (const signal of ["SIGKILL", "SIGSTOP", "SIGTERM"] as const) {
+  test(`${signal} amid four answers, streams and whole ones: all come, equal to the undisturbed, under one id`, async () => {
+    await allUp();
+    const asked = QUESTIONS.flatMap((_, at) => (at % 2 === 0 ? [ask(at, true)] : [ask(at, false)]));
+    await Bun.sleep((undisturbed[0]?.tookMs ?? 3000) * 0.5);
+    engines[0]?.signal(signal);
+    const answers = await Promise.all(asked);
+    if (signal === "SIGSTOP") engines[0]?.signal("SIGCONT");
+    else {
+      engines[0]?.signal("SIGKILL");
+      await engines[0]?.ended;
+      engines[0] = (await engines[0]?.again()) as RealEngine;
+    }
+    for (const [at, answer] of answers.entries()) {
+      expect(answer.error).toBeUndefined();
+      expect(answer.whole).toBe(true);
+      expect(answer.text).toBe(undisturbed[at]?.text ?? "");
+      expect(answer.finish).toBe(undisturbed[at]?.finish);
+      expect(answer.ids.size).toBe(1);
+      expect(answer.usage?.["completion_tokens"]).toBe(undisturbed[at]?.usage?.["completion_tokens"]);
+      expect(answer.usage?.["prompt_tokens"]).toBe(undisturbed[at]?.usage?.["prompt_tokens"]);
+    }
+    const carried = answers.filter((answer) => (answer.served?.carried_over ?? 0) > 0);
+    expect(carried.length).toBeGreaterThan(0);
+    const longest = Math.max(...answers.map((answer) => answer.silenceMs));
+    console.log(`${signal}: longest silence ${Math.round(longest)} ms, ${carried.length} of ${answers.length} carried over`);
+    expect(longest).toBeLessThan(SILENCE[signal] + slowness());
+  }, 180_000);
+}
+
+/** What a machine shared with others adds: the slowest step of the undisturbed answers, three times. */
+function slowness(): number {
+  return 3 * Math.max(...undisturbed.map((answer) => answer.silenceMs));
+}
+
+test("a client that leaves stops the engine's work", async () => {
+  await allUp();
+  const leaving = new AbortController();
+  const response = await gateway.post(
+    "/v1/chat/completions",
+    { messages: [{ role: "user", content: "Count to a thousand." }], max_tokens: 1500, stream: true },
+    leaving.signal,
+  );
+  await response.body?.getReader().read();
+  leaving.abort();
+  const key = (await Bun.file(engines[0]?.keyFile ?? "").text()).trim();
+  const until = Date.now() + 20_000;
+  for (;;) {
+    const slots = (await (await fetch(`${engines[0]?.url}/slots`, { headers: { Authorization: `Bearer ${key}` } })).json()) as { is_processing: boolean }[];
+    if (slots.every((slot) => !slot.is_processing)) break;
+    expect(Date.now()).toBeLessThan(until);
+    await Bun.sleep(100);
+  }
+  const { counts } = (await gateway.status()) as { counts: { left: number } };
+  expect(counts.left).toBe(1);
+}, 60_000);
+
+test("what the engine refuses is refused in its own words, and no other engine is bothered", async () => {
+  const answer = await readAnswer(
+    gateway.post("/v1/chat/completions", { messages: [{ role: "user", content: "x" }], response_format: { type: "nonsense" } }),
+  );
+  expect(answer.status).toBe(400);
+  expect(answer.error).toMatchObject({ message: expect.stringContaining("response_format") });
+  const { engines: list } = (await gateway.status()) as { engines: { state: string }[] };
+  expect(list.map((one) => one.state)).toEqual(["up", "up"]);
+});
+
+test("completions of plain text are carried over too", async () => {
+  await allUp();
+  const post = () =>
+    readAnswer(gateway.post("/v1/completions", { prompt: "Once upon a time", max_tokens: 40, temperature: 0, stream: true }));
+  const before = await post();
+  const asked = post();
+  await Bun.sleep(before.tookMs * 0.5);
+  engines[0]?.signal("SIGKILL");
+  const answer = await asked;
+  await engines[0]?.ended;
+  engines[0] = (await engines[0]?.again()) as RealEngine;
+  expect(answer.text).toBe(before.text);
+  expect(answer.served?.carried_over).toBe(1);
+  expect(answer.usage).toMatchObject({ completion_tokens: 40 });
+}, 120_000);
