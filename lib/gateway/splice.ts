@@ -39,7 +39,6 @@ export class Splicer {
   /** Shown in other channels: calls, logprobs, other choices. */
   #other = false;
   #held: Chunk[] = [];
-  #heldSize = 0;
   /** Ends of choices and what follows them wait for the stream's end, where the totals are known. */
   #tail: Chunk[] = [];
   #finished = new Map<number, string>();
@@ -82,7 +81,6 @@ export class Splicer {
   /** Another engine begins. What the last one held back is forgotten: it is asked again. */
   begin(move: "continue" | "anew"): void {
     this.#held = [];
-    this.#heldSize = 0;
     this.#tail = [];
     this.#finished.clear();
     this.#echo = { content: "", reasoning: "" };
@@ -97,6 +95,7 @@ export class Splicer {
       if (this.ask.kind === "chat") this.#echo = wholeMessage(this.ask, this.#said);
     }
     this.#part = { tokens: 0 };
+    this.#idle = 0;
   }
 
   /** What the client gets for one piece. @throws StreamFault "mismatch" where a continuing engine does not go on from what was said; "oversized" */
@@ -219,7 +218,6 @@ export class Splicer {
     const { holds } = this.ask;
     if (holds === "all" || (holds === "calls" && (what === "call" || this.#held.length > 0))) {
       this.#held.push(chunk);
-      this.#heldSize += size;
     } else {
       out.push(chunk);
       if (what === "call") this.#other = true;
@@ -229,7 +227,6 @@ export class Splicer {
   #release(): Chunk[] {
     const chunks = this.#held;
     this.#held = [];
-    this.#heldSize = 0;
     return chunks;
   }
 

@@ -7,7 +7,7 @@ import { serveScripted, type EngineServer } from "../support/engine_server.ts";
 import { freePort, readAnswer, startGateway, worldFolder, type RunningGateway } from "../support/gateway_world.ts";
 import type { Script } from "../support/scripted_engine.ts";
 
-const SCRIPT: Script = { tokens: Array.from({ length: 40 }, (_, at) => ` word${at}`) };
+const SCRIPT: Script = { tokens: Array.from({ length: 120 }, (_, at) => ` word${at}`) };
 const TEXT = SCRIPT.tokens.join("");
 const place = worldFolder();
 let authority: Authority;
@@ -75,10 +75,10 @@ async function stateOf(at: RunningGateway, name: string): Promise<string | undef
 }
 
 test("an answer is carried over to the peer when the local engine dies, and the local one serves again when it is calm", async () => {
-  await until(async () => (await stateOf(shadow, "phantom")) === "up");
+  for (const name of ["shadow", "phantom"]) await until(async () => (await stateOf(shadow, name)) === "up");
   const asked = ask(shadow);
   await until(async () => shadowEngine.asked.length > 0);
-  await Bun.sleep(60);
+  await Bun.sleep(500);
   shadowEngine.kill();
   const answer = await asked;
   expect(answer).toMatchObject({ error: undefined, text: TEXT, whole: true, served: { served_by: ["shadow", "phantom"], carried_over: 1 } });
