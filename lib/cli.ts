@@ -7,7 +7,7 @@ import { asFailure, EXIT, EXIT_BUG, EXIT_USAGE, ShelterError, UsageError } from 
 import { type Machine, thisMachine } from "./machine/machine.ts";
 import { errorLines, humanReport, type Layout } from "./report/human.ts";
 import { painter, wantsColour } from "./report/palette.ts";
-import { createVoice } from "./report/voice.ts";
+import { createVoice, type Voice } from "./report/voice.ts";
 import { versionText } from "./release.ts";
 import type { AnyUnit, Args, RunReport, ScriptId, Step } from "./unit.ts";
 
@@ -30,12 +30,20 @@ export async function main(
     const want = await readArgs(unit.id, flagsOf(unit), argv);
     const machine = thisMachine();
     const place = await findPlace(machine, text(want["home"]));
-    const report = await runHere(unit, machine, place, want, others);
+    const report = await runHere(unit, machine, place, want, others ? { others } : {});
     printReport(report, want);
     process.exitCode = report.error?.id === "bug" ? EXIT_BUG : EXIT[report.outcome];
   } catch (error) {
     process.exitCode = sayError(error, json, unit.id);
   }
+}
+
+/** What a run shares with others of the same command; each has its own where left out. */
+export interface Shared {
+  readonly others?: Others;
+  readonly signal?: AbortSignal;
+  /** One voice, so that one run's progress bar is gone before the next line is said. */
+  readonly say?: Voice;
 }
 
 /** Runs one unit on this machine with this process's voice and signals; used by a script alone and by `shelter`. */
@@ -44,8 +52,7 @@ export async function runHere(
   machine: Machine,
   place: Place,
   want: Args,
-  others?: Others,
-  signal?: AbortSignal,
+  shared: Shared = {},
 ): Promise<RunReport> {
   const wantedHost = text(want["host"]);
   if (wantedHost !== undefined && wantedHost !== place.host) {
@@ -57,19 +64,23 @@ export async function runHere(
     );
   }
   const json = want["json"] === true;
-  const say = await createVoice({ json, verbose: want["verbose"] === true, env: process.env });
+  const say =
+    shared.say ??
+    (await createVoice({ json, verbose: want["verbose"] === true, env: process.env }));
   const mode = (["plan", "verify", "undo"] as const).find((one) => want[one] === true) ?? "apply";
   const canAsk = process.stdin.isTTY && process.stderr.isTTY && !json;
-  return runUnit(unit, {
+  const report = await runUnit(unit, {
     machine,
     ...place,
     want,
     mode,
     say,
-    signal: signal ?? onSignals(() => say.line("Still taking back: please wait")),
+    signal: shared.signal ?? onSignals(() => say.line("Still taking back: please wait")),
     ...(canAsk ? { confirm } : {}),
-    ...(others ? { others } : {}),
+    ...(shared.others ? { others: shared.others } : {}),
   });
+  say.clear(); // what was left half drawn must not stand before the report
+  return report;
 }
 
 /** Prints a report the way the flags ask for. */

@@ -22,7 +22,7 @@ import {
 import { carryOut } from "./steps/carry_out.ts";
 import { reachesBeyond, showStep } from "./steps/show.ts";
 import { endTemporary, leavesNothing, takeBack } from "./steps/take_back.ts";
-import type { AnyUnit, Failure, Outcome, RunReport, Step } from "./unit.ts";
+import type { AnyUnit, Args, Failure, Outcome, RunReport, Step } from "./unit.ts";
 
 export type { RunOptions } from "./engine/run.ts";
 
@@ -163,9 +163,19 @@ async function mayGoOn(run: Run, plan: readonly Step[], round: number): Promise<
     id: "not-confirmed",
     what: `${risky.length} step(s) of ${unit.id} reach beyond the home`,
     why: options.confirm ? "they were not confirmed" : "there is no terminal to ask on",
-    fix: [`./bin/${unit.id}`, "--yes"],
+    fix: [`./bin/${unit.id}`, ...ownFlags(unit, options.want), "--yes"],
   };
   return { outcome: "blocked", error };
+}
+
+/** The unit's own flags as they were given, for the command that does the same once more. */
+function ownFlags(unit: AnyUnit, want: Args): readonly string[] {
+  return Object.entries(unit.flags ?? {}).flatMap(([name, { type }]) => {
+    const value = want[name];
+    if (type === "boolean") return value === true ? [`--${name}`] : [];
+    if (typeof value !== "string" || value === "") return [];
+    return type === "positional" ? [value] : [`--${name}`, value];
+  });
 }
 
 function checkNeedsOf(run: Run, plan: readonly Step[]): void {

@@ -71,14 +71,15 @@ export function asFailure(error: unknown): Failure {
 }
 
 /** What the operating system's refusals mean to a person, with the command that shows more. */
-const SYSTEM_ERRORS: Readonly<Record<string, { id: string; why: string; fix: readonly string[] }>> = {
-  ENOSPC: { id: "disk-full", why: "the disk is full", fix: ["df", "-h"] },
-  EDQUOT: { id: "disk-full", why: "the disk quota is used up", fix: ["quota"] },
-  EROFS: { id: "read-only", why: "the file system is read-only", fix: ["findmnt"] },
-  EACCES: { id: "denied", why: "this user may not", fix: ["./bin/00_check_structure", "--plan"] },
-  EPERM: { id: "denied", why: "this user may not", fix: ["./bin/00_check_structure", "--plan"] },
-  EMFILE: { id: "too-many-files", why: "too many files are open", fix: ["ulimit", "-n"] },
-};
+const SYSTEM_ERRORS: Readonly<Record<string, { id: string; why: string; fix: readonly string[] }>> =
+  {
+    ENOSPC: { id: "disk-full", why: "the disk is full", fix: ["df", "-h"] },
+    EDQUOT: { id: "disk-full", why: "the disk quota is used up", fix: ["quota"] },
+    EROFS: { id: "read-only", why: "the file system is read-only", fix: ["findmnt"] },
+    EACCES: { id: "denied", why: "this user may not", fix: ["./bin/00_check_structure", "--plan"] },
+    EPERM: { id: "denied", why: "this user may not", fix: ["./bin/00_check_structure", "--plan"] },
+    EMFILE: { id: "too-many-files", why: "too many files are open", fix: ["ulimit", "-n"] },
+  };
 
 /** A refusal of the operating system as an error that says what it was about; any other error as it is. */
 export function readable(error: unknown): unknown {
@@ -86,7 +87,13 @@ export function readable(error: unknown): unknown {
   const { code, path, syscall } = error as NodeJS.ErrnoException;
   const known = code === undefined ? undefined : SYSTEM_ERRORS[code];
   if (!known) return error;
-  return new ShelterError(known.id, `${syscall ?? "writing"} ${path ?? "a file"}`, known.why, known.fix, {
-    cause: error,
-  });
+  return new ShelterError(
+    known.id,
+    `${syscall ?? "writing"} ${path ?? "a file"}`,
+    known.why,
+    known.fix,
+    {
+      cause: error,
+    },
+  );
 }

@@ -84,7 +84,13 @@ function walk(probe: Probe) {
   const counted = { files: 0, folders: 0, links: 0, bytes: 0 };
   const quarantine = { entries: 0, bytes: 0 };
   const wrongModes: WrongMode[] = [];
-  const strangers: Stranger[] = [];
+  const strangers: {
+    readonly entry: Entry;
+    readonly same: string | undefined;
+    readonly ours: boolean;
+  }[] = [];
+  /** Names found of each file that has more than one. */
+  const names = new Map<string, number>();
   const wanderers: Wanderer[] = [];
   const oddities: string[] = [];
   const temporaries: Leftover[] = [];
@@ -95,7 +101,9 @@ function walk(probe: Probe) {
   const now = probe.now();
   const realHome = probe.real(home) ?? home;
   const judge = (entry: Entry, relative: string) => {
-    const { path, kind, uid, links, mode } = entry;
+    const { path, kind, uid, mode } = entry;
+    const same = kind === "file" && entry.links > 1 ? `${entry.device}:${entry.inode}` : undefined;
+    if (same !== undefined) names.set(same, (names.get(same) ?? 0) + 1);
     if (entry.mtime > now + FUTURE) fromFuture += 1;
     if (relative.startsWith("runtime/quarantine/")) {
       quarantine.entries += 1;
@@ -104,8 +112,9 @@ function walk(probe: Probe) {
     if (relative.startsWith("runtime/work/")) work.push(entry);
     if (UNJUDGED.some((folder) => relative.startsWith(folder))) return;
     if (kind === "other") oddities.push(path);
-    if (uid !== owner.uid)
-      strangers.push({ path, kind, uid, links, ours: ONLY_OURS.test(relative) });
+    if (uid !== owner.uid) {
+      strangers.push({ entry, same, ours: ONLY_OURS.test(relative) });
+    }
     if (kind === "link") {
       const wanderer = whereTo(probe, realHome, entry, relative);
       if (wanderer) wanderers.push(wanderer);
@@ -113,7 +122,10 @@ function walk(probe: Probe) {
     }
     if (kind === "other") return;
     const wrong = wrongMode(relative, entry);
-    if (wrong) wrongModes.push({ path, kind, uid, mode, want: wrong.mode, fault: wrong.fault });
+    if (wrong) {
+      const found = { path, kind, uid, mode, want: wrong.mode, fault: wrong.fault };
+      wrongModes.push(same === undefined ? found : { ...found, same });
+    }
     if (relative.startsWith("shared.cfg.damaged-")) configCopies.push(path);
   };
   const top = probe.stat(home);
@@ -147,7 +159,15 @@ function walk(probe: Probe) {
     counted,
     quarantine,
     wrongModes,
-    strangers,
+    strangers: strangers.map(({ entry, same, ours }): Stranger => ({
+      path: entry.path,
+      kind: entry.kind,
+      uid: entry.uid,
+      // a folder's links are its subfolders
+      namesOutside: same === undefined ? 0 : entry.links - (names.get(same) ?? 0),
+      ours,
+      ...(same === undefined ? {} : { same }),
+    })),
     wanderers,
     oddities,
     temporaries,

@@ -14,6 +14,8 @@ export interface WrongMode {
   readonly mode: number;
   readonly want: number;
   readonly fault: Fault;
+  /** Set where the same file has further names, and the same for all of them. */
+  readonly same?: string;
 }
 
 /** An entry that belongs to somebody else than the home. */
@@ -21,8 +23,10 @@ export interface Stranger {
   readonly path: string;
   readonly kind: "file" | "dir" | "link" | "other";
   readonly uid: number;
-  /** Names of the same file: more than one may be outside the home. */
-  readonly links: number;
+  /** Names of the same file that are not in the home. */
+  readonly namesOutside: number;
+  /** Set where the same file has further names, and the same for all of them. */
+  readonly same?: string;
   /** Below a folder that only our programs write to. */
   readonly ours: boolean;
 }

@@ -52,7 +52,7 @@ function attributes(facts: StructureFacts): readonly Step[] {
     facts.wrongModes.filter((one) => mayChange(facts, one, adopted)).map((one) => [one.path, one]),
   );
   const paths = [...new Set([...adopted, ...modes.keys()])].filter((path) => !moving.has(path));
-  return paths.sort().map((path) => {
+  return oncePerFile(facts, paths.sort()).map((path) => {
     const mode = modes.get(path);
     const reasons = [
       ...(adopted.has(path) ? ["it belongs to the home"] : []),
@@ -65,6 +65,22 @@ function attributes(facts: StructureFacts): readonly Step[] {
       ...(adopted.has(path) ? { owner: facts.owner } : {}),
       why: reasons.join(", "),
     };
+  });
+}
+
+/** Of a file with several names the first alone: changing one changes all. */
+function oncePerFile(
+  { strangers, wrongModes }: StructureFacts,
+  paths: readonly string[],
+): readonly string[] {
+  const files = new Map([...strangers, ...wrongModes].map(({ path, same }) => [path, same]));
+  const seen = new Set<string>();
+  return paths.filter((path) => {
+    const same = files.get(path);
+    if (same === undefined) return true;
+    if (seen.has(same)) return false;
+    seen.add(same);
+    return true;
   });
 }
 
@@ -87,7 +103,7 @@ export function mayAdopt(
   one: Stranger,
 ): boolean {
   if (!me.root || one.uid !== 0 || owner.uid === 0 || !one.ours) return false;
-  return one.kind === "dir" || (one.kind === "file" && one.links === 1);
+  return one.kind === "dir" || (one.kind === "file" && one.namesOutside === 0);
 }
 
 /** Old enough, and nobody has it open. */

@@ -66,9 +66,7 @@ function changeFindings(facts: InventoryFacts): readonly Finding[] {
     id: `changed-${index + 1}`,
     level: fresh && loss ? "warn" : "info",
     what: text,
-    why: fresh
-      ? `new since the inventory of ${since}`
-      : `the last change, found after the inventory of ${since}`,
+    why: `${fresh ? "" : "the last change, "}since the inventory of ${since}`,
     evidence: facts.path,
   }));
 }

@@ -37,22 +37,25 @@ function takenOf({ at, stable, moving }: Taken): Taken {
 export interface Comparison {
   /** When the earlier of the two was taken: UTC, ISO 8601. */
   readonly since: string;
-  /** True where the change is not stored yet. */
+  /** True where the change was found by this run or within the last day. */
   readonly fresh: boolean;
   readonly changes: readonly Change[];
 }
 
+const DAY = 24 * 3600 * 1000;
+
 /** What changed since the last inventory; where nothing did, what the last change was. Undefined on the first run. */
-export function comparison({ stored, stable }: InventoryFacts): Comparison | undefined {
+export function comparison({ stored, stable, at }: InventoryFacts): Comparison | undefined {
   if (stored.state !== "ok") return undefined;
   const { document } = stored;
   const changes = changesBetween(document.stable, stable);
   if (changes.length > 0) return { since: document.at, fresh: true, changes };
   const { before } = document;
   if (before === undefined) return undefined;
+  const age = Date.parse(at) - Date.parse(document.at);
   return {
     since: before.at,
-    fresh: false,
+    fresh: Math.abs(age) < DAY,
     changes: changesBetween(before.stable, document.stable),
   };
 }

@@ -20,21 +20,24 @@ const microcodeMissing: Look = ({ stable: { cpu } }) => {
   ];
 };
 
-const openVulnerabilities: Look = ({ stable: { cpu, machine } }) => {
+const openVulnerabilities: Look = ({ stable: { cpu, machine, os } }) => {
   const open = Object.entries(valueOf(cpu.vulnerabilities) ?? {}).filter(
     ([, text]) => vulnerabilityState(text) === "vulnerable",
   );
   if (open.length === 0) return [];
+  const off = (valueOf(os.cmdline) ?? []).find((one) => one === "mitigations=off");
+  const closes =
+    off !== undefined
+      ? `the kernel was told ${off} on its command line`
+      : valueOf(machine.virtual) === "none"
+        ? "newer microcode or the kernel's mitigations close it"
+        : "what this machine runs in has to close it";
   return [
     {
       id: "cpu-open",
       level: "warn",
       what: `the processor is open to ${open.map(([name]) => name).join(", ")}`,
-      why: `an agent's code on this host could read what it must not: ${
-        valueOf(machine.virtual) === "none"
-          ? "newer microcode or the kernel's mitigations close it"
-          : "what this machine runs in has to close it"
-      }`,
+      why: `an agent's code on this host could read what it must not: ${closes}`,
       evidence: open.map(([name, text]) => `${name}: ${text}`).join("; "),
       fix: ["grep", "-r", "Vulnerable", "/sys/devices/system/cpu/vulnerabilities"],
     },

@@ -8,6 +8,7 @@ import type { ModelsFacts } from "./install_facts.ts";
 import {
   installedOf,
   linkTarget,
+  measured,
   nameOf,
   type InstalledModel,
   type NamedModel,
@@ -76,9 +77,11 @@ export function fileOf(facts: ModelsFacts, sha256: string): StoredFile | undefin
   return facts.files.find((one) => one.sha256 === sha256);
 }
 
-/** How a model of the catalogue would be placed now. */
+/** How a model of the catalogue would be placed now; by the file's own sizes where it is there. */
 export function fitOf(facts: ModelsFacts, entry: CatalogueEntry): Fit {
-  return fit(entry, facts.room, shortened(entry, USUAL_SERVING));
+  const head = fileOf(facts, entry.sha256)?.proof?.head;
+  const told = head ? measured(entry, head) : entry;
+  return fit(told, facts.room, shortened(told, USUAL_SERVING));
 }
 
 /** Models that may be served. */
@@ -124,7 +127,9 @@ export function planModels(facts: ModelsFacts, want: Args): readonly Step[] {
   const again = want["recheck"] === true;
   for (const file of facts.files) {
     const name = [...names].find(([, sha256]) => sha256 === file.sha256)?.[0];
-    const old = file.proof && again && Date.parse(file.proof.at) < facts.since;
+    const proven = file.proof ? Date.parse(file.proof.at) : 0;
+    // a proof from the future is of a clock that went back since: then nothing tells how old it is
+    const old = again && (proven < facts.since || proven > facts.now);
     if (name === undefined || (file.proof && !old)) continue;
     steps.push(proofStep(facts, name, file.sha256, false));
   }

@@ -8,6 +8,7 @@ import { USUAL_SERVING } from "./fit.ts";
 import { bestFitting, inOneLine, instead, shortened } from "./fit_advice.ts";
 import { AUTO, fileOf, fitOf, lost, onlyShows, toRemove, wanted } from "./install.ts";
 import type { ModelsFacts } from "./install_facts.ts";
+import { measured, TOLD_TWICE } from "./store.ts";
 
 /** What --remove calls the files that no name leads to; it takes them along in any case. */
 const NAMELESS = "nameless";
@@ -157,6 +158,25 @@ function unknownModel(facts: ModelsFacts, name: string, asked: string): Finding 
   };
 }
 
+/** Where the catalogue's sizes are not those of the file. */
+function sizeFindings(facts: ModelsFacts, entry: CatalogueEntry): readonly Finding[] {
+  const head = fileOf(facts, entry.sha256)?.proof?.head;
+  if (!head) return [];
+  const other = measured(entry, head);
+  const wrong = TOLD_TWICE.filter((key) => other[key] !== entry[key]);
+  if (wrong.length === 0) return [];
+  return [
+    {
+      id: `catalogue-differs-${entry.name}`,
+      level: "warn",
+      what: `the catalogue tells other sizes of ${entry.name} than its file does`,
+      why: `${wrong.map((key) => `${key} ${entry[key]}, in the file ${other[key]}`).join("; ")}; memory is reckoned by the file`,
+      evidence: inHome.store(facts.home, entry.sha256),
+      fix: [SCRIPT, "--describe", inHome.store(facts.home, entry.sha256)],
+    },
+  ];
+}
+
 /** Whether one wanted model fits, and whether its name is free. */
 function entryFindings(facts: ModelsFacts, entry: CatalogueEntry): readonly Finding[] {
   const found: Finding[] = [];
@@ -180,6 +200,7 @@ function entryFindings(facts: ModelsFacts, entry: CatalogueEntry): readonly Find
       evidence: localCatalogue(facts.home),
     });
   }
+  found.push(...sizeFindings(facts, entry));
   const placing = fitOf(facts, entry);
   const there = fileOf(facts, entry.sha256) !== undefined;
   const serving = shortened(entry, USUAL_SERVING);

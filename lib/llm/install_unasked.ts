@@ -2,7 +2,7 @@
 import { bytes } from "../report/text.ts";
 import type { Finding } from "../unit.ts";
 import { fit, USUAL_SERVING } from "./fit.ts";
-import { bestFitting, wholeOnGpu } from "./fit_advice.ts";
+import { bestFitting, shortened, wholeOnGpu } from "./fit_advice.ts";
 import { installed, nameless } from "./install.ts";
 import type { ModelsFacts } from "./install_facts.ts";
 import type { InstalledModel } from "./store.ts";
@@ -127,14 +127,15 @@ function better(facts: ModelsFacts, here: readonly InstalledModel[]): readonly F
 function split(facts: ModelsFacts): readonly Finding[] {
   return installed(facts).flatMap(({ name, entry }): readonly Finding[] => {
     if (!entry) return [];
-    const advice = wholeOnGpu(entry, facts.room, USUAL_SERVING);
+    const serving = shortened(entry, USUAL_SERVING);
+    const advice = wholeOnGpu(entry, facts.room, serving);
     if (advice.length === 0) return [];
-    const found = fit(entry, facts.room, USUAL_SERVING);
+    const found = fit(entry, facts.room, serving);
     return [
       {
         id: `split-${name}`,
         level: "info",
-        what: `only ${found.gpuLayers} of ${entry.layers + 1} layers of ${name} fit the GPU at ${USUAL_SERVING.context} tokens`,
+        what: `only ${found.gpuLayers} of ${entry.layers + 1} layers of ${name} fit the GPU at ${serving.context} tokens`,
         why: `all of it would with ${advice.join(", or with ")}`,
         evidence: facts.room.gpu?.name ?? "",
         fix: ["04_llm_benchmark", "--model", name, "--tune"],

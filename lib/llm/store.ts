@@ -66,7 +66,7 @@ export interface InstalledModel {
   /** UTC, ISO 8601, of its proof. */
   readonly verifiedAt: string;
   readonly head: ModelHead;
-  /** The catalogue's entry of the same file. */
+  /** The catalogue's entry of the same file, with the sizes that the file itself tells. */
   readonly entry?: CatalogueEntry;
 }
 
@@ -141,10 +141,25 @@ export function installedOf(
         bytes,
         verifiedAt: proof.at,
         head: proof.head,
-        ...(entry ? { entry } : {}),
+        ...(entry ? { entry: measured(entry, proof.head) } : {}),
       },
     ];
   });
+}
+
+/** Sizes that both the catalogue and the file's head tell. */
+export const TOLD_TWICE = [
+  "context",
+  "layers",
+  "kvBytesPerToken",
+  "vocabulary",
+  "embedding",
+] as const;
+
+/** A catalogue entry with the sizes of the file's own head, where that tells them: a catalogue can err, the file is what is loaded. */
+export function measured(entry: CatalogueEntry, head: ModelHead): CatalogueEntry {
+  const own = TOLD_TWICE.flatMap((key) => (head[key] === undefined ? [] : [[key, head[key]]]));
+  return { ...entry, ...(Object.fromEntries(own) as Partial<CatalogueEntry>) };
 }
 
 /** A proof from its file's text; undefined where it is none: then the model is simply proven again. */

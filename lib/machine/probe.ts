@@ -11,7 +11,6 @@ import {
   statfsSync,
   type Stats,
 } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostName, Owner } from "../unit.ts";
 import { sha256OfFile } from "./hash.ts";
@@ -33,6 +32,8 @@ export interface Entry extends Owner {
   readonly size: number;
   readonly mtime: number;
   readonly inode: number;
+  /** Of the file system that it is on; inode and device together tell a file from every other. */
+  readonly device: number;
   readonly links: number;
   /** Where a link points, as written in it. */
   readonly target?: string;
@@ -186,15 +187,6 @@ export function createProbe(machine: Machine, home: string, host: HostName): Pro
   return probe;
 }
 
-/** Whole text of a file outside any probe, for the start of the program. Undefined where it can't be read. */
-export async function textIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
 function walk(
   top: string,
   at: (path: string) => string,
@@ -242,6 +234,7 @@ function entry(path: string, real: string, stats: Stats): Entry {
     size: stats.size,
     mtime: stats.mtimeMs,
     inode: stats.ino,
+    device: stats.dev,
     links: stats.nlink,
     ...(kind === "link" ? { target: readlinkSync(real) } : {}),
   };

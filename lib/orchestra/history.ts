@@ -38,20 +38,20 @@ export const history: Command = async (desk) => {
   const unasked = [...suggestionsOf(past, probe.now()), ...fallenSpeeds(speeds)];
   const view = layout(want["verbose"] === true);
   const rows = trends.map((one) => [
-    `  ${one.script}`,
+    `  ${printable(one.script)}`,
     `${one.runs} run${one.runs === 1 ? "" : "s"}`,
     one.failed === 0 ? "none failed" : `${one.failed} failed`,
     one.last_ms === undefined
       ? ""
       : `${duration(one.last_ms)}${one.median_ms === undefined ? "" : ` (usually ${duration(one.median_ms)})`}`,
-    one.recent.map((outcome) => MARK[outcome]).join(""),
+    one.recent.map((outcome) => MARK[outcome] ?? "?").join(""),
   ]);
   const list = past
     .slice(0, script === undefined ? LISTED / 2 : LISTED)
     .map((run) => [
-      `  ${run.at}`,
-      run.script,
-      run.outcome,
+      `  ${printable(run.at)}`,
+      printable(run.script),
+      printable(run.outcome),
       duration(run.took_ms),
       run.because === undefined ? "" : `because ${printable(run.because)}`,
     ]);

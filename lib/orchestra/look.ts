@@ -3,6 +3,7 @@ import { onSignals } from "../cli/signals.ts";
 import { layout, runHere } from "../cli.ts";
 import { EXIT } from "../errors.ts";
 import { errorLines, unaskedLines } from "../report/human.ts";
+import { createVoice } from "../report/voice.ts";
 import { printable } from "../report/text.ts";
 import type { Outcome, RunReport } from "../unit.ts";
 import {
@@ -22,12 +23,18 @@ export const verify: Command = (desk) => look(desk, "verify");
 
 async function look(desk: Desk, mode: "plan" | "verify"): Promise<Spoken> {
   const signal = onSignals(() => undefined);
+  const say = await createVoice({
+    json: desk.want["json"] === true,
+    verbose: desk.want["verbose"] === true,
+    env: process.env,
+  });
+  const shared = { others: othersOf(desk.units), signal, say };
   const runs: RunReport[] = [];
   for (const { script, want } of STAGES) {
     signal.throwIfAborted();
     const unit = await loadUnit(desk.units, script);
     const wanted = await wantFor(unit, desk.want, { ...want, [mode]: true });
-    runs.push(await runHere(unit, desk.machine, desk.place, wanted, othersOf(desk.units), signal));
+    runs.push(await runHere(unit, desk.machine, desk.place, wanted, shared));
   }
   const outcome = together(runs);
   const { paint, columns, verbose } = layout(desk.want["verbose"] === true);

@@ -65,7 +65,7 @@ export const undo: Command = async (desk) => {
 async function takeBack(desk: Desk, script: ScriptId, signal: AbortSignal): Promise<RunReport> {
   const unit = await loadUnit(desk.units, script);
   const want = await wantFor(unit, desk.want, { undo: true });
-  return runHere(unit, desk.machine, desk.place, want, othersOf(desk.units), signal);
+  return runHere(unit, desk.machine, desk.place, want, { others: othersOf(desk.units), signal });
 }
 
 /** Newest first. A script whose last run can't be taken back is left as it is, with all its earlier runs; the others go on. */

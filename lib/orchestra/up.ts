@@ -27,7 +27,7 @@ export const up: Command = async (desk) => {
   const verbose = want["verbose"] === true;
   const say = await createVoice({ json: want["json"] === true, verbose, env: process.env });
   const signal = onSignals(() => say.line("Still taking back: please wait"));
-  const others = othersOf(units);
+  const shared = { others: othersOf(units), signal, say };
   // root was asked to bring the host up: missing Debian packages are part of that
   const installs = (script: ScriptId) =>
     machine.me.root && script === "01_validate_prereqs" ? { yes: true } : {};
@@ -35,7 +35,7 @@ export const up: Command = async (desk) => {
     load: (script) => loadUnit(units, script),
     run: async (unit, flags) => {
       const wanted = await wantFor(unit, want, { ...flags, ...installs(unit.id) });
-      return runHere(unit, machine, place, wanted, others, signal);
+      return runHere(unit, machine, place, wanted, shared);
     },
     past: (script) => pastRuns(probe, script),
     heard: (report) => say.line(runLine(report)),
@@ -50,6 +50,7 @@ export const up: Command = async (desk) => {
   let answer: Answer | undefined;
   const question = textOf(want, "question");
   if (EXIT[outcome] === 0 && (outcome === "changed" || question !== undefined)) {
+    say.line(`Asking it: ${question ?? QUESTION}`);
     const asked = await answerOf(
       () => askModel({ probe, act, say, signal }, { question: question ?? QUESTION }),
       signal,
@@ -59,7 +60,7 @@ export const up: Command = async (desk) => {
   }
   if (EXIT[outcome] === 0) {
     const unit = await loadUnit(units, OWN);
-    const own = await runHere(unit, machine, place, await wantFor(unit, want), others, signal);
+    const own = await runHere(unit, machine, place, await wantFor(unit, want), shared);
     if (EXIT[own.outcome] !== 0) [outcome, error] = [own.outcome, own.error];
   }
   const took_ms = Math.round(performance.now() - began);

@@ -93,16 +93,28 @@ export function installLine(
   return ["su", "-c", line];
 }
 
-/** Root installs what the asked features need; nobody else can. Nothing that would take the card away, and nothing that no source offers. */
+/** Root installs what the asked features need; nobody else can. */
 export function planPrereqs(facts: PrereqFacts): readonly Step[] {
-  if (!facts.root || !facts.apt.there || !facts.os.debianLike) return [];
+  if (!facts.root) return [];
+  const install = installable(facts);
+  if (install.length === 0) return [];
+  return [{ do: "package", install, why: `needed by ${neededBy(facts, install).join(", ")}` }];
+}
+
+/** Packages of the asked features that can be had here. Of a tool with a package that no source offers, or that would take the card away, nothing is: its rest is no use alone. */
+export function installable(facts: PrereqFacts): readonly string[] {
+  if (!facts.apt.there || !facts.os.debianLike) return [];
   const refused = new Set([
     ...notOffered(facts, packagesToInstall(facts)),
     ...offersThatDropTheCard(facts.cuda),
   ]);
-  const install = packagesToInstall(facts).filter((name) => !refused.has(name));
-  if (install.length === 0) return [];
-  return [{ do: "package", install, why: `needed by ${neededBy(facts, install).join(", ")}` }];
+  const tools = standings(facts)
+    .filter(({ asked }) => asked)
+    .flatMap(({ missing }) => missing);
+  return packagesOf(
+    facts,
+    tools.filter((tool) => !tool.packages.some((name) => refused.has(name))),
+  );
 }
 
 /** Which asked features need any of the packages. */

@@ -178,9 +178,10 @@ export const FEATURES: readonly Feature[] = [
     disk: 6 * GIB,
     memory: 2 * GIB,
     tools: [
+      // the headers are only recommended by dkms, and without them it builds no kernel module
       tool(
         "nvidia-smi",
-        ["nvidia-driver", "nvidia-smi"],
+        ["linux-headers-amd64", "nvidia-driver", "nvidia-smi"],
         "the driver, and what it says of the card",
       ),
       tool("nvcc", "nvidia-cuda-toolkit", "compiles for the card", {

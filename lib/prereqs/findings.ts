@@ -5,6 +5,7 @@ import type { Finding } from "../unit.ts";
 import {
   foundOf,
   hollow,
+  installable,
   installLine,
   notOffered,
   packagesOf,
@@ -14,7 +15,7 @@ import {
 } from "./assess.ts";
 import type { PrereqFacts } from "./facts.ts";
 import { FEATURE_IDS, type Tool } from "./features.ts";
-import { cudaTraps, offersThatDropTheCard } from "./traps_cuda.ts";
+import { cudaTraps } from "./traps_cuda.ts";
 import { glslcFindings, hostFindings } from "./traps_host.ts";
 
 const SCRIPT = "./bin/01_validate_prereqs";
@@ -71,8 +72,7 @@ function missingFindings(facts: PrereqFacts): readonly Finding[] {
       fix: proprietary ? ["sudo", "nano", "/etc/apt/sources.list"] : ["sudo", "apt-get", "update"],
     });
   }
-  const refused = offersThatDropTheCard(facts.cuda);
-  const install = packages.filter((name) => !absent.includes(name) && !refused.includes(name));
+  const install = installable(facts);
   if (install.length > 0) {
     found.push({
       id: "packages-missing",

@@ -77,7 +77,7 @@ export function askedFeatures(flag: Args[string]): Pick<PrereqFacts, "asked" | "
   };
 }
 
-/** What apt would bring for each package of an asked tool that is not as it should be. apt takes a second, and is not asked where nothing is. */
+/** What apt would bring for each package of an asked and needed tool that is not as it should be. apt takes a second, and is not asked where nothing is. */
 async function wantedPackages(
   probe: Probe,
   asked: readonly FeatureId[],
@@ -86,7 +86,7 @@ async function wantedPackages(
   const names = new Set(
     asked
       .flatMap((id) => featureOf(id).tools)
-      .filter((tool) => tools[tool.id]?.state !== "there")
+      .filter((tool) => !tool.optional && tools[tool.id]?.state !== "there")
       .flatMap((tool) => tool.packages),
   );
   if (names.size === 0) return {};

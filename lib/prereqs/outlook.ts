@@ -9,16 +9,28 @@ const SCRIPT = "./bin/01_validate_prereqs";
 /** Lists older than this know nothing of a month's security updates. */
 const OLD_LISTS = 30 * 24 * 60 * 60 * 1000;
 
-/** One line per feature: how it stands, and what is missing of it. */
+/** One line per feature: how it stands, what is missing of it, and what is there in which version. Asked ones have a star; wishes are in brackets. */
 export function pictureOfPrereqs(facts: PrereqFacts): readonly (readonly string[])[] {
   return standings(facts).map(({ feature, asked, missing, unfit, wished }) => {
-    const state = missing.length + unfit.length === 0 ? "ready" : asked ? "open" : "-";
+    const isReady = missing.length + unfit.length === 0;
     const lacks = [
       ...missing.map(({ what }) => what),
       ...unfit.map((tool) => `${tool.what} (${foundOf(facts, tool).state})`),
       ...wished.map(({ what }) => `[${what}]`),
     ];
-    return [asked ? "*" : " ", feature.id, state, lacks.join(", ")];
+    const has = feature.tools
+      .filter((tool) => foundOf(facts, tool).state === "there")
+      .map((tool) => [tool.what, foundOf(facts, tool).version].filter(Boolean).join(" "));
+    const told = [
+      ...(lacks.length > 0 ? [`missing: ${lacks.join(", ")}`] : []),
+      ...(has.length > 0 ? [lacks.length > 0 ? `there: ${has.join(", ")}` : has.join(", ")] : []),
+    ];
+    return [
+      asked ? "*" : " ",
+      feature.id,
+      isReady ? "ready" : asked ? "open" : "-",
+      told.join("; "),
+    ];
   });
 }
 

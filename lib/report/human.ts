@@ -35,6 +35,9 @@ export interface Layout {
   readonly verbose: boolean;
 }
 
+/** Steps shown to who did not ask for all: a repair of a whole clone has hundreds. */
+const STEPS_SHOWN = 20;
+
 /** The report as lines. */
 export function humanReport(report: RunReport, layout: Layout): readonly string[] {
   const { paint } = layout;
@@ -43,12 +46,17 @@ export function humanReport(report: RunReport, layout: Layout): readonly string[
   const shown = report.findings.filter((one) => layout.verbose || one.level !== "ok");
   lines.push(...shown.flatMap((one) => findingLines(one, layout)));
   const pending = report.outcome === "planned" || report.outcome === "blocked";
-  for (const step of report.steps) {
+  const steps = layout.verbose ? report.steps : report.steps.slice(0, STEPS_SHOWN);
+  for (const step of steps) {
     lines.push(
       `${paint(step.done ? "sage" : "taupe", step.done ? "  ✓" : pending ? "  →" : "  ↶")} ${paint("steel", printable(step.text))}`,
     );
   }
-  if (report.error) lines.push(...errorLines(report.error, layout));
+  const unseen = report.steps.length - steps.length;
+  if (unseen > 0) lines.push(paint("taupe", `    and ${unseen} more: --verbose shows all`));
+  // a finding that ended the run was said above, with its fix
+  const said = shown.some((one) => one.level === "fail" && one.id === report.error?.id);
+  if (report.error && !said) lines.push(...errorLines(report.error, layout));
   for (const one of report.left ?? [])
     lines.push(paint("rust", `  still there: ${printable(one)}`));
   lines.push("", ...unaskedLines(report.unasked, layout), "", ending(report, layout));

@@ -11,8 +11,13 @@ export interface VoiceOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+/** A voice that can take its progress bar off the screen. */
+export interface Voice extends Say {
+  clear(): void;
+}
+
 /** A voice on this process's own stderr and stdout. */
-export async function createVoice(options: VoiceOptions): Promise<Say> {
+export async function createVoice(options: VoiceOptions): Promise<Voice> {
   const { createConsola } = await import("consola/core");
   const paint = painter(wantsColour(process.stderr.isTTY, options.env));
   const write = (text: string) => void process.stderr.write(text);
@@ -42,6 +47,7 @@ export async function createVoice(options: VoiceOptions): Promise<Say> {
       if (options.verbose) log.debug(JSON.stringify(record));
     },
     progress: (...one) => bar.draw(...one),
+    clear: () => bar.clear(),
     stream: (text) => {
       bar.clear();
       const out = options.json ? process.stderr : process.stdout;

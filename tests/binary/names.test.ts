@@ -230,6 +230,36 @@ describe("the build", () => {
     expect(releases()).not.toContain(first?.sha256.slice(0, 16));
   }, 120_000);
 
+  test("is taken back by update --back, which proves the last release first", () => {
+    const clone = sourcesIn("back");
+    const [first] = build(clone).made;
+    const help = join(clone, "lib", "orchestra", "words.ts");
+    writeFileSync(
+      help,
+      readFileSync(help, "utf8").replace("The unified command", "The other command"),
+    );
+    const [second] = build(clone).made;
+    expect(second?.sha256).not.toBe(first?.sha256 ?? "");
+    const shelter = join(clone, "bin", "shelter");
+    expect(run([shelter, "--help"], clone).stdout).toStartWith("The other command");
+    const back = run([shelter, "update", "--back", "--json"], clone);
+    expect([back.code, JSON.parse(back.stdout)]).toEqual([
+      0,
+      expect.objectContaining({ outcome: "changed", replaced: 22 }),
+    ]);
+    expect(run([shelter, "--help"], clone).stdout).toStartWith("The unified command");
+    expect(readFileSync(join(clone, "bin", "SHA256SUMS"), "utf8")).toContain(
+      first?.sha256 ?? "none",
+    );
+
+    const last = join(clone, "runtime", "bin", second?.sha256.slice(0, 16) ?? "", SHELTER);
+    writeFileSync(last, "not what was built");
+    const damaged = run([shelter, "update", "--back"], clone);
+    expect(damaged.code).toBe(11);
+    expect(damaged.stderr).toContain("it is not what was built");
+    expect(run([shelter, "--help"], clone).stdout).toStartWith("The unified command");
+  }, 120_000);
+
   test("builds the hosts of shared.cfg and the rescue target when asked", () => {
     const clone = sourcesIn("all");
     writeFileSync(join(clone, "shared.cfg"), "hosts:\n  phantom:\n    target: bun-linux-x64\n");

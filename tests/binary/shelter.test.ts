@@ -191,6 +191,55 @@ for (const way of WAYS) {
       expect(madeIn(at.folder)).toEqual([]);
     });
 
+    test("up halts before a script that failed three times in the same way, with that history and the best-known fix", async () => {
+      const at = place();
+      expect((await runName(way, "02_scaffold_dirs", [], at)).code).toBe(0);
+      const host = hostIn(at.home);
+      const { lines } = journalOf(at.home);
+      const failed = (index: number, because: string) => {
+        const common = {
+          schema: 1,
+          at: `2026-01-0${index - lines.length + 1}T00:00:00.000Z`,
+          run: `r${index}`,
+          script: "00_check_structure",
+        };
+        const end = {
+          ...common,
+          kind: "end",
+          index,
+          outcome: "rolled-back",
+          took_ms: 5,
+          steps: 0,
+          because,
+          why: "no room",
+          log_sha256: "",
+          flag: "structure_ok",
+          fingerprint: "",
+          facts: null,
+        };
+        return JSON.stringify(end);
+      };
+      const file = join(at.home, "logs", "journal", host, "00000000.jsonl");
+      const was = readFileSync(file, "utf8");
+      writeFileSync(
+        file,
+        `${was}${[0, 1, 2].map((i) => failed(lines.length + i, "disk-full")).join("\n")}\n`,
+      );
+      const ended = await shelter(at, "up");
+      expect(ended.code).toBe(11);
+      expect(ended.stdout).toContain("failed 3 times in a row with disk-full");
+      expect(ended.stdout).toContain("2026-01-03T00:00:00.000Z");
+      expect(ended.stdout).toContain("The disk is full");
+      expect(ended.stdout).toContain("up --again");
+      expect(json(await shelter(at, "up", "--json"))).toMatchObject({
+        schema: 1,
+        outcome: "blocked",
+        runs: [],
+        error: { id: "halted", fix: ["./bin/00_check_structure"] },
+      });
+      expect((await shelter(at, "history")).stdout).toContain("failed 3 times in a row");
+    });
+
     test("a reader that goes away is no failure; a full disk behind > is one, and said", async () => {
       const at = place();
       const run = (words: readonly string[], into: string) => {

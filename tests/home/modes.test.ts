@@ -88,6 +88,7 @@ const entry = (path: string, age: number, size = 10, kind: Entry["kind"] = "file
   size,
   mtime: 100 * DAY - age * DAY,
   inode: 1,
+  device: 1,
   links: 1,
   uid: 0,
   gid: 0,

@@ -126,6 +126,29 @@ describe("modes and owners", () => {
     },
   );
 
+  test("one file under many names is one step, and goes back to its owner if all of them are in the home", async () => {
+    const owner = ROOT ? 54_321 : (process.getuid?.() ?? 0);
+    const world = keep(
+      fakeMachine({
+        me: { root: ROOT },
+        files: { [FAKE_HOME]: { folder: true, mode: 0o700, uid: owner } },
+      }),
+    );
+    expect((await runOn(world, scaffold)).outcome).toBe("changed");
+    world.write(at("bin/shelter"), { text: "program", mode: 0o777, uid: 0 });
+    for (const name of ["00_check_structure", "08_shelter_cli"]) {
+      linkSync(world.path(at("bin/shelter")), world.path(at(`bin/${name}`)));
+    }
+    const report = await runOn(world, unit);
+    expect([
+      report.outcome,
+      report.steps.filter((step) => step.text.includes("/bin/")).length,
+    ]).toEqual(["changed", 1]);
+    expect(modeOf(world, "bin/shelter")).toBe(0o755);
+    expect(lstatSync(world.path(at("bin/08_shelter_cli"))).uid).toBe(owner);
+    expect((await look(world)).outcome).toBe("converged");
+  });
+
   test("names are data: line breaks, escapes and options stay inside the report", async () => {
     const world = await home({
       "agents/a\nb\u001b[2J.key": { text: "", mode: 0o644 },

@@ -5,7 +5,7 @@ import { unaskedInventory } from "../../lib/inventory/unasked.ts";
 import type { InventoryFacts } from "../../lib/inventory/observe.ts";
 import type { FakeFile, FakeMachineOptions } from "../support/fake_machine.ts";
 import { recorded } from "../facts/fixtures.ts";
-import { after, factsOf, nvidiaSmi, phantom, POWER, shadow } from "./worlds.ts";
+import { after, factsOf, nvidiaSmi, phantom, plainVm, POWER, shadow } from "./worlds.ts";
 
 const CPUS = "/sys/devices/system/cpu";
 const CARD = "/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0";
@@ -222,7 +222,19 @@ test("heat is counted from the last inventory of the same boot, and from boot af
 });
 
 test("no microcode package is asked for inside a virtual machine", async () => {
-  const { plainVm } = await import("./worlds.ts");
   const ids = unaskedInventory(await factsOf(plainVm())).map(({ id }) => id);
   expect(ids).toEqual(["swap-missing"]);
+});
+
+test("open vulnerabilities name what closes them: microcode, the host of a machine that is virtual, or the operator's own switch", async () => {
+  const open = { [`${CPUS}/vulnerabilities/mds`]: "Vulnerable\n" };
+  const why = async (machine: FakeMachineOptions) => found(await factsOf(machine), "cpu-open")?.why;
+  expect(await why(withFiles(open))).toContain("newer microcode");
+  expect(await why(withFiles({ ...open, "/proc/cmdline": "ro mitigations=off\n" }))).toContain(
+    "told mitigations=off",
+  );
+  const vm = plainVm();
+  expect(await why({ ...vm, files: { ...vm.files, ...open } })).toContain(
+    "what this machine runs in",
+  );
 });

@@ -21,8 +21,7 @@ const BOOTS = ["systemd", "systemd-sysv", "dbus"];
 const ARCHIVE_DAYS = 14;
 
 /** Where the lab unpacks and keeps things; the test command sets both. */
-const runFolder = () =>
-  process.env["SHELTER_TEST_RUN"] ?? mkdtempSync(join(tmpdir(), "shelter-lab-"));
+const runFolder = () => process.env["SHELTER_TEST_RUN"] ?? tmpdir();
 const cacheFolder = () =>
   process.env["SHELTER_TEST_CACHE"] ??
   join(process.env["HOME"] ?? "/root", ".cache", "mountain-shelter-tests");
@@ -33,7 +32,7 @@ const cacheFolder = () =>
  */
 export async function freshRoot(release: Release, include: readonly string[]): Promise<string> {
   const archive = await archiveOf(release, include);
-  const root = mkdtempSync(join(runFolder(), `root-${release}-`));
+  const root = mkdtempSync(join(runFolder(), `shelter-root-${release}-`));
   await must([
     "tar",
     "--extract",
@@ -56,7 +55,7 @@ async function archiveOf(release: Release, include: readonly string[]): Promise<
   if (existsSync(archive) && (Date.now() - statSync(archive).mtimeMs) / 86_400_000 < ARCHIVE_DAYS) {
     return archive;
   }
-  const building = mkdtempSync(join(runFolder(), `debootstrap-${release}-`));
+  const building = mkdtempSync(join(runFolder(), `shelter-debootstrap-${release}-`));
   try {
     const mirror = await mirrorOf();
     await must(

@@ -39,4 +39,4 @@ const worlds: fc.Arbitrary<LawWorld> = fc
     },
   }));
 
-lawsOf(unit, worlds, { runs: 25, timeout: 120_000, mayDrop: madeOnTheWay });
+lawsOf(unit, worlds, { runs: 15, timeout: 300_000, mayDrop: madeOnTheWay });

@@ -32,4 +32,4 @@ const worlds: fc.Arbitrary<LawWorld> = fc
     want: feature ? { feature: feature.join(",") } : {},
   }));
 
-lawsOf(unit, worlds, { runs: 20, timeout: 120_000 });
+lawsOf(unit, worlds, { runs: 15, timeout: 300_000 });

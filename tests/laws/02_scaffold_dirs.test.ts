@@ -11,4 +11,4 @@ const worlds: fc.Arbitrary<LawWorld> = fc
     return { machine: { files, now: () => time } };
   });
 
-lawsOf(unit, worlds, { runs: 20, timeout: 120_000, mayDrop: madeOnTheWay });
+lawsOf(unit, worlds, { runs: 15, timeout: 300_000, mayDrop: madeOnTheWay });

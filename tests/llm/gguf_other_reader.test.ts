@@ -69,7 +69,7 @@ test("both read the same sizes, names, texts and weights", async () => {
         embedding: llama.embedding_length,
         heads: llama.attention?.head_count,
         kvHeads: llama.attention?.head_count_kv,
-        tokenizer: tokenizer.ggml.model as string,
+        tokenizer: tokenizer.ggml.model,
         vocabulary: tokenizer.ggml.tokens.length,
         chatTemplate: typeof tokenizer.chat_template === "string",
         tensors: other.fullTensorInfo?.length,

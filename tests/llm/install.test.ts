@@ -1,17 +1,19 @@
 /** 03_install_models on a fake machine: choosing, damage, quarantine, removal. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { closeSync, openSync, utimesSync, writeSync } from "node:fs";
+import { installedModels } from "../../lib/llm/store.ts";
 import { sha256 } from "../../lib/machine/hash.ts";
-import { FAKE_HOME, type FakeWorld } from "../support/fake_machine.ts";
-import { catalogueText, type TestModel } from "../support/models.ts";
+import { createProbe } from "../../lib/machine/probe.ts";
+import { humanReport } from "../../lib/report/human.ts";
+import { painter } from "../../lib/report/palette.ts";
+import { FAKE_HOME } from "../support/fake_machine.ts";
+import { ggufFile, tinyModel, type GgufPlan } from "../support/gguf_writer.ts";
+import { catalogueText } from "../support/models.ts";
 import {
   A,
   at,
   B,
   disposeWorlds,
-  fails,
   finding,
-  hashOf,
   memory,
   run,
   servable,
@@ -20,17 +22,6 @@ import {
 } from "../support/model_world.ts";
 
 afterEach(disposeWorlds);
-
-/** Flips one byte and leaves size, time and inode as they were: what a disk does. */
-function rot(here: FakeWorld, model: TestModel, offset = 700) {
-  const path = here.path(stored(model));
-  const like = here.path("/data/times");
-  Bun.spawnSync(["touch", "-r", path, like]);
-  const file = openSync(path, "r+");
-  writeSync(file, Buffer.from([(model.bytes[offset] ?? 0) ^ 1]), 0, 1, offset);
-  closeSync(file);
-  Bun.spawnSync(["touch", "-r", like, path]); // to the nanosecond, which utimes() can't
-}
 
 describe("choosing", () => {
   test("nobody asked: the catalogue's default; shared.cfg asks; the command line asks", async () => {
@@ -92,11 +83,55 @@ describe("choosing", () => {
       /= GPU\s+3\.9 GiB\s+of 3\.9 GiB free, 384 MiB margin included: 30 of 33 layers/,
     );
   });
+  test("but not where the live engine computes on the CPU alone", async () => {
+    const gpu = "name, memory.total [MiB], memory.used [MiB]\nGTX 1050 Ti, 4096 MiB, 56 MiB\n";
+    const id = "b-0123456789ab";
+    const engine = (backends: readonly string[]) => ({
+      [at("runtime/llama.cpp/current")]: { link: id },
+      [at(`runtime/llama.cpp/${id}/build-info.json`)]: JSON.stringify({
+        ...{
+          schema: 1,
+          id,
+          tag: "t",
+          commit: "c",
+          tree: "t",
+          generator: "g",
+          started: "s",
+          jobs: 1,
+        },
+        ...{
+          took_ms: 1,
+          backends,
+          flags: [],
+          asked: { with: [], without: [] },
+          inputs: {},
+          files: {},
+        },
+      }),
+    });
+    const text = async (backends: readonly string[]) => {
+      const here = world({ gpu, files: engine(backends) });
+      return (await run(here, { models: "phi-3-mini" }, "plan")).picture?.join("\n");
+    };
+    expect(await text(["cpu"])).not.toContain("= GPU");
+    expect(await text(["cpu", "cuda"])).toContain("= GPU");
+  });
   test("a name that is taken by a file of the operator's is left alone", async () => {
     const here = world({ files: { [at("models/a.gguf")]: "mine" } });
     const report = await run(here);
     expect(report.error?.id).toBe("name-taken-a");
     expect(here.read(at("models/a.gguf"))).toBe("mine");
+  });
+  test("a catalogue that errs about sizes is told, and the file's own are reckoned with", async () => {
+    const erring = { ...A, claims: { kv_bytes: 999, layers: 2 } };
+    const here = world({ models: [erring] });
+    expect(finding((await run(here)).findings, "catalogue-differs-a")?.why).toContain(
+      "kvBytesPerToken 999, in the file 128",
+    );
+    const [model] = await installedModels(createProbe(here.machine, FAKE_HOME, "testhost"));
+    expect(model?.entry?.kvBytesPerToken).toBe(128);
+    here.write(at("models/local.yaml"), catalogueText([A], "a"));
+    expect(finding((await run(here)).findings, "catalogue-differs-a")).toBeUndefined();
   });
   test("a damaged catalogue or shared.cfg blocks, with line and reason, and stays as it is", async () => {
     const here = world({ local: "models:\n  a: 5\n" });
@@ -129,87 +164,31 @@ describe("a source that gives the wrong thing", () => {
     expect(here.exists(at("models/a.gguf"))).toBe(false);
     expect(here.exists(at(`runtime/work/fetch/${sha256(bytes)}/part`))).toBe(true);
   });
-});
 
-describe("damage at rest", () => {
-  test("one flipped bit: unseen by a plain run, found by --verify (which writes nothing), mended by --recheck", async () => {
-    const here = world();
-    await run(here, { models: "a,b" });
-    rot(here, A);
-    expect((await run(here, { models: "a,b" })).outcome).toBe("converged");
-    const before = here.picture(FAKE_HOME);
-    const report = await run(here, { models: "a,b" }, "verify");
+  const odd: readonly [string, Partial<GgufPlan>, RegExp][] = [
+    ["no weights", { tensors: [] }, /holds no weights/],
+    ["no architecture", { keys: [] }, /names no architecture/],
+    [
+      "one part of a model",
+      { keys: [...tinyModel().keys, ["split.count", ["uint16", 3]]] },
+      /one of 3 parts/,
+    ],
+  ];
+  test.each(odd)("a sound file that is no whole model: %s", async (_, change, why) => {
+    const here = world({ models: [{ ...A, bytes: ggufFile({ ...tinyModel(), ...change }) }] });
+    const report = await run(here);
     expect(report.outcome).toBe("corrupt");
-    expect(fails(report).map((one) => one.id)).toEqual(["damaged-a"]);
-    expect(fails(report)[0]?.fix).toEqual(["03_install_models", "--recheck"]);
-    expect(here.picture(FAKE_HOME)).toEqual(before);
-    const mended = await run(here, { models: "a,b", recheck: true });
-    expect(mended.outcome).toBe("changed");
-    expect(await servable(here)).toEqual(["a", "b"]);
-    expect((await run(here, { models: "a,b" }, "verify")).outcome).toBe("converged");
-    expect(here.picture(at("runtime/quarantine")).length).toBe(2); // the folder and the one damaged file
-  });
-  test("a file that changed is not served until it is proven again, and goes aside when it can't be", async () => {
-    const here = world();
-    await run(here);
-    here.write(stored(A), { bytes: Buffer.concat([A.bytes, Buffer.from("x")]), mode: 0o600 });
+    expect(report.error?.why).toMatch(why);
     expect(await servable(here)).toEqual([]);
-    const report = await run(here);
-    expect(report.outcome).toBe("changed");
-    expect(await servable(here)).toEqual(["a"]);
-    expect(here.exists(at("runtime/quarantine"))).toBe(true);
   });
-  test("touched, but the same bytes: proven again, nothing fetched", async () => {
-    const here = world();
-    await run(here);
-    utimesSync(here.path(stored(A)), 1, 1);
-    expect(await servable(here)).toEqual([]);
-    const report = await run(here);
-    expect(report.steps.map((one) => one.do)).toEqual(["call"]);
-    expect(await servable(here)).toEqual(["a"]);
-  });
-  test("damaged and its source gone: the file stays aside, also after the run is taken back; never served", async () => {
-    const here = world();
-    await run(here);
-    rot(here, A);
-    here.remove("/data/a");
-    const report = await run(here, { recheck: true });
-    expect(report.outcome).toBe("rolled-back");
-    expect(await servable(here)).toEqual([]);
-    expect(here.exists(stored(A))).toBe(false);
-    here.write("/data/a", { bytes: A.bytes });
+  test("bytes that lay in the store before are not named until they are proven", async () => {
+    const wrong = Buffer.alloc(A.bytes.length, 3);
+    const here = world({ files: { [stored(A)]: { bytes: wrong } } });
+    const look = await run(here, {}, "plan");
+    expect(look.steps.map((one) => one.do)).toEqual(["call"]);
     expect((await run(here)).outcome).toBe("changed");
     expect(await servable(here)).toEqual(["a"]);
-  });
-  test("a model that is in no catalogue any more and damaged: corrupt, with the way out", async () => {
-    const here = world();
-    await run(here, { models: "a,b" });
-    here.write(at("models/local.yaml"), catalogueText([A], "a"));
-    rot(here, B);
-    const report = await run(here, { recheck: true });
-    expect(report.outcome).toBe("corrupt");
-    expect(report.error?.id).toBe("lost-b");
-    expect(report.error?.fix).toEqual(["03_install_models", "--remove", "b"]);
-    expect(await servable(here)).toEqual(["a"]);
-    expect((await run(here, { remove: "b" })).outcome).toBe("changed");
-    expect((await run(here)).outcome).toBe("converged");
-  });
-  test("a damaged proof is no proof", async () => {
-    const here = world();
-    await run(here);
-    for (const text of [
-      "",
-      "{",
-      "null",
-      "[]",
-      '{"schema":1}',
-      here.read(at(`runtime/verified/${hashOf(A)}.json`)).replace('"schema":1', '"schema":2'),
-    ]) {
-      here.write(at(`runtime/verified/${hashOf(A)}.json`), text);
-      expect(await servable(here)).toEqual([]);
-      expect((await run(here)).outcome).toBe("changed");
-      expect(await servable(here)).toEqual(["a"]);
-    }
+    expect(here.exists(at(`runtime/quarantine/${sha256(wrong)}`))).toBe(true);
   });
 });
 
@@ -249,6 +228,19 @@ describe("a model of one's own", () => {
       "does not begin with GGUF",
     );
     expect((await run(here, { describe: "/data/none" })).error?.why).toContain("no such file");
+  });
+  test("terminal escapes in names and metadata reach no terminal", async () => {
+    const evil = "\u001b[2J\u001b]0;x\u0007";
+    const bytes = ggufFile(tinyModel(evil));
+    const here = world({
+      files: { "/data/evil": { bytes }, [at(`models/${evil}.gguf`)]: { bytes } },
+    });
+    const layout = { paint: painter(false), columns: 100, verbose: true };
+    for (const want of [{ describe: "/data/evil" }, { list: true }, {}, { models: evil }]) {
+      const report = await run(here, want);
+      const text = humanReport(report, layout).join("\n");
+      for (const raw of ["\u001b", "\u0007"]) expect(text).not.toContain(raw);
+    }
   });
   test("a file put into models/ by hand is not served, and said", async () => {
     const here = world({ files: { [at("models/hand.gguf")]: { bytes: B.bytes } } });

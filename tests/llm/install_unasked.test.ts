@@ -6,7 +6,7 @@ import { unaskedOfModels } from "../../lib/llm/install_unasked.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import type { Args } from "../../lib/unit.ts";
 import { FAKE_HOME, type FakeWorld } from "../support/fake_machine.ts";
-import { ggufFile, tinyModel } from "../support/gguf_writer.ts";
+import { ggufFile, tinyModel, type GgufPlan } from "../support/gguf_writer.ts";
 import type { TestModel } from "../support/models.ts";
 import { A, at, disposeWorlds, finding, memory, run, world } from "../support/model_world.ts";
 
@@ -91,8 +91,16 @@ describe("what nobody asked about appears and vanishes", () => {
   test("a model that the card holds only in part", async () => {
     const gpu = (free: number) =>
       `name, memory.total [MiB], memory.used [MiB]\nGTX 1050 Ti, ${free} MiB, 0 MiB\n`;
+    const keys: GgufPlan["keys"] = [
+      ["general.architecture", ["string", "phi3"]],
+      ["phi3.block_count", ["uint32", 32]],
+      ["phi3.context_length", ["uint32", 4096]],
+      ["phi3.embedding_length", ["uint32", 3072]],
+      ["phi3.attention.head_count", ["uint32", 32]],
+    ];
     const split: TestModel = {
       ...A,
+      bytes: ggufFile({ ...tinyModel(), keys }),
       claims: { layers: 32, kv_bytes: 393_216, context: 4096, vocabulary: 32_064, embedding: 3072 },
     };
     const here = world({ models: [split], gpu: gpu(1500) });

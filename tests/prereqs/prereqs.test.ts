@@ -62,8 +62,9 @@ describe("what is missing, and the line that installs it", () => {
 
   test("installing asks first, happens, is taken back, and leaves what was there", async () => {
     const world = on({ there: without("git", "ccache"), me: root });
-    const asked = await runOn(world, unit, { want: {} });
+    const asked = await runOn(world, unit, { want: { feature: "build" } });
     expect([asked.outcome, asked.error?.id]).toEqual(["blocked", "not-confirmed"]);
+    expect(asked.error?.fix).toEqual(["./bin/01_validate_prereqs", "--feature", "build", "--yes"]);
     const before = installedOn(world);
     expect(before).not.toContain("git");
     const report = await runOn(world, unit, { want: { yes: true } });

@@ -51,10 +51,33 @@ test("an error says what, why and the next command, ready to copy", () => {
   expect(text).toContain("./bin/x --home '/a b'");
 });
 
+test("a finding that ended the run is said once", () => {
+  const sick = finding("fail", "sick", ["mend", "it"]);
+  const error = { id: "sick", what: sick.what, why: sick.why, fix: ["mend", "it"] };
+  const text = humanReport(report({ outcome: "blocked", findings: [sick], error }), PLAIN).join(
+    "\n",
+  );
+  expect(text.split("sick is so").length - 1).toBe(1);
+  expect(text.split("mend it").length - 1).toBe(1);
+});
+
 test("what nobody asked comes gravest first, each with its command", () => {
   const unasked = [finding("info", "a"), finding("fail", "b", ["mend", "b"]), finding("warn", "c")];
   expect(ranked(unasked).map((one) => one.id)).toEqual(["b", "c", "a"]);
   expect(humanReport(report({ unasked }), PLAIN).join("\n")).toContain("    mend b");
+});
+
+test("hundreds of steps are counted, and shown to who asks for them", () => {
+  const steps = Array.from(
+    { length: 23 },
+    (_, n) => ({ do: "attr", text: `set ${n}.`, done: true }) as const,
+  );
+  const short = humanReport(report({ outcome: "changed", steps }), PLAIN).join("\n");
+  expect(short).toContain("set 19.");
+  expect(short).not.toContain("set 20.");
+  expect(short).toContain("and 3 more: --verbose");
+  const long = humanReport(report({ outcome: "changed", steps }), { ...PLAIN, verbose: true });
+  expect(long.join("\n")).toContain("set 22.");
 });
 
 test("escapes in findings, steps, hosts and pictures are shown, not obeyed", () => {

@@ -44,6 +44,8 @@ export interface FakeEngineHost {
   readonly model?: "there" | "to be fetched";
   /** An integrated GPU, with all that Vulkan takes. */
   readonly gpu?: boolean;
+  /** A CPU with Intel's matrix unit, and a compiler that miscompiles it. */
+  readonly amx?: boolean;
   readonly files?: Readonly<Record<string, FakeFile>>;
   /** Asked anew each time, so that a test can change it on the way. */
   readonly behaviour?: Behaviour;
@@ -68,10 +70,13 @@ export function fakeEngineHost(host: FakeEngineHost = {}): FakeMachineOptions {
   const compiler = host.compiler ?? "g++ (Debian 12.2.0-14) 12.2.0";
   const server = fakeServer(behaviour);
   const programs: Record<string, FakeProgram> = {
-    "g++": (argv) =>
-      argv.includes("--version")
-        ? { stdout: `${compiler}\nCopyright` }
-        : { stdout: "  -march=  \t\tskylake\n  -mavx2  \t\t[enabled]\n  -mavx512f \t[disabled]\n" },
+    "g++": (argv) => {
+      if (argv.includes("--version")) return { stdout: `${compiler}\nCopyright` };
+      if (argv.includes("-S")) return { stdout: "check:\n\tldtilecfg\t-64(%rsp)\n" };
+      const on = ["-mavx2", ...(host.amx ? ["-mamx-tile", "-mamx-int8"] : [])];
+      const lines = on.map((one) => `  ${one}  \t\t[enabled]\n`);
+      return { stdout: `  -march=  \t\tskylake\n${lines.join("")}  -mavx512f \t[disabled]\n` };
+    },
     gcc: () => ({}),
     git: fakeGit(source, behaviour),
     cmake: fakeCmake,
@@ -90,7 +95,7 @@ export function fakeEngineHost(host: FakeEngineHost = {}): FakeMachineOptions {
     programs,
     fetch: server.fetch,
     files: {
-      "/proc/cpuinfo": "processor\t: 0\nmodel name\t: Test CPU\nflags\t\t: avx avx2\n",
+      "/proc/cpuinfo": `processor\t: 0\nmodel name\t: Test CPU\nflags\t\t: avx avx2${host.amx ? " amx_tile amx_int8" : ""}\n`,
       "/proc/meminfo": "MemTotal: 16000000 kB\nMemAvailable: 12000000 kB\n",
       "/etc/os-release": 'ID=debian\nVERSION_ID="13"\n',
       [`${FAKE_HOME}/models/local.yaml`]: catalogueText([
@@ -170,7 +175,7 @@ const fakeCmake: FakeProgram = (argv) => {
   const settings = argv.filter((word) => word.startsWith("-D")).join("\n");
   writeFileSync(
     join(tree, "CMakeCache.txt"),
-    `CMAKE_HOME_DIRECTORY:INTERNAL=${source}\nCMAKE_CACHEFILE_DIR:INTERNAL=${tree}\n${settings}\n`,
+    `CMAKE_HOME_DIRECTORY:INTERNAL=${source}\nCMAKE_CACHEFILE_DIR:INTERNAL=${tree}\nCMAKE_GENERATOR:INTERNAL=${after("-G")}\n${settings}\n`,
   );
   return {};
 };

@@ -11,9 +11,6 @@ import { documentText, readBaselines, sameSeries, seriesOf } from "./results.ts"
 
 type CallArgs = { readonly [key: string]: Json };
 
-/** Repetitions of llama-bench: enough for a median and a spread. */
-const REPETITIONS = 5;
-
 /** Measures one model on the live build and keeps the result; a result below the baseline is measured twice before it is believed. */
 export const measureCall: Call = async (context, args) => {
   const { probe, act, say } = context;
@@ -24,7 +21,7 @@ export const measureCall: Call = async (context, args) => {
   const others = builds(probe).flatMap(({ id }) => (id === build.id ? [] : [id]));
   const own = baselines.find((one) => sameSeries(one.series, series));
   const load = (own ?? baselines.find((one) => one.series.model === series.model))?.load;
-  const method = { load, preheat: 1000 * numberArg(args, "preheat"), repetitions: REPETITIONS };
+  const method = { load, preheat: 1000 * numberArg(args, "preheat") };
   const subject = { build, model, profile };
   let result = await measure(context, subject, method);
   const against = references(series, result.load, baselines, others);
@@ -34,12 +31,12 @@ export const measureCall: Call = async (context, args) => {
     result = betterOf(result, again, against);
   }
   const fallen = falls(result, against);
-  const path = textArg(args, "result");
+  const path = textIn(args, "to", "result");
   act.makeFolder(dirname(path));
   act.write(path, documentText(result), 0o644);
   const baseline = nextBaseline(result, own, fallen);
   if (baseline) {
-    const to = textArg(args, "baseline");
+    const to = textIn(args, "to", "baseline");
     act.makeFolder(dirname(to));
     act.write(to, documentText(baseline), 0o644);
   }
@@ -61,7 +58,7 @@ export async function subjectOf(
     );
   }
   const model = (await installedModels(probe)).find(
-    (one) => one.name === textArg(args, "model") && one.sha256 === textArg(args, "sha256"),
+    (one) => one.name === textArg(args, "model") && one.sha256 === textIn(args, "of", "sha256"),
   );
   if (model) return { model, build };
   throw new ShelterError(
@@ -76,6 +73,15 @@ export async function subjectOf(
 export function textArg(args: CallArgs, name: string): string {
   const value = args[name];
   return typeof value === "string" ? value : "";
+}
+/** A member of an argument that is an object, as text: what a report need not show stands in those. */
+export function textIn(args: CallArgs, name: string, member: string): string {
+  const value = args[name];
+  const inner: unknown =
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as { readonly [key: string]: Json })[member]
+      : undefined;
+  return typeof inner === "string" ? inner : "";
 }
 /** An argument of a step as a number; 0 where it is none. */
 export function numberArg(args: CallArgs, name: string): number {

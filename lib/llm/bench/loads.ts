@@ -90,17 +90,18 @@ export async function saveStations(path: string, stations: Station[]): Promise<v
 }
 
 /**
- * An agent's edit: the file is in the prompt, the answer is the same file with one name changed. Its first lines stand already, as in an answer
- * that goes on, so that a small model writes the file and nothing else.
+ * An agent's edit: the file is in the prompt, the answer is the same file with one name changed. Its first part stands already, as in an answer
+ * that goes on, so that also a small model writes the file and nothing else. It ends amid a line's end: templates cut white space off, and a
+ * model that has to write the line break again loses the thread (measured).
  */
 export function rewritePrompt(turn: number): readonly Message[] {
   const before = NAMES[turn % NAMES.length] ?? NAMES[0];
   const text = file(before);
-  const begun = text.slice(0, text.indexOf("\n\n") + 2);
+  const begun = text.slice(0, text.indexOf("export function average")).trimEnd();
   return [
     {
       role: "user",
-      content: `Rename the function "average" to "mean" in this file and write the whole file again.\n\n\`\`\`ts\n${text}\n\`\`\``,
+      content: `This is the file:\n\n\`\`\`ts\n${text}\n\`\`\`\n\nWrite it again, with the function "average" renamed to "mean".`,
     },
     { role: "assistant", content: `\`\`\`ts\n${begun}` },
   ];

@@ -20,7 +20,6 @@ export interface Method {
   readonly load?: LoadSize | undefined;
   /** Milliseconds of work before anything counts: clocks and a GPU's boost settle. */
   readonly preheat: number;
-  readonly repetitions: number;
 }
 
 /** What warming up and choosing sizes is done with: small enough for the slowest machine. */
@@ -30,6 +29,18 @@ const ANSWERS = [128, 64, 32, 16] as const;
 /** Seconds that one repetition of reading, and of writing, may take. */
 const READ_TIME = 5;
 const WRITE_TIME = 4;
+
+/** Repetitions of llama-bench: enough for a median and a spread, and fewer where they would take longer than this many seconds. */
+const REPETITIONS = { usual: 5, least: 3, within: 40 };
+
+/** Pure: how often llama-bench repeats a load at these speeds. */
+export function chooseRepetitions(
+  { prompt, generation }: Pick<BenchFigures, "prompt" | "generation">,
+  load: LoadSize,
+): number {
+  const seconds = load.prompt / prompt.median + load.generate / generation.median;
+  return seconds * REPETITIONS.usual <= REPETITIONS.within ? REPETITIONS.usual : REPETITIONS.least;
+}
 
 /** Pure: the largest sizes that this machine does in the time that one repetition may take. */
 export function chooseLoad({
@@ -64,7 +75,8 @@ export async function measure(
   step();
   const watch = watchSensors(probe);
   const ownBefore = processTicks(probe, process.pid);
-  const bench = await runBench(context, build, model, profile, load, method.repetitions);
+  const repetitions = chooseRepetitions(taste, load);
+  const bench = await runBench(context, build, model, profile, load, repetitions);
   step();
   const server = await startServer(context, {
     build,

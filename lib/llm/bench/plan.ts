@@ -68,7 +68,6 @@ export function planBench(facts: BenchFacts, want: Args): readonly Step[] {
   };
   const common = (model: BenchModel) => ({
     model: model.name,
-    sha256: model.sha256,
     build: build.id,
   });
   const tuning = models
@@ -76,7 +75,12 @@ export function planBench(facts: BenchFacts, want: Args): readonly Step[] {
     .map((model): Step => ({
       do: "call",
       name: "tune",
-      args: { ...common(model), budget: seconds("budget", BUDGET), to: model.paths.tuned },
+      args: {
+        ...common(model),
+        budget: seconds("budget", BUDGET),
+        of: { sha256: model.sha256 },
+        to: { tuned: model.paths.tuned },
+      },
       undo: { restore: [model.paths.tuned] },
     }));
   const measuring = models
@@ -87,8 +91,8 @@ export function planBench(facts: BenchFacts, want: Args): readonly Step[] {
       args: {
         ...common(model),
         preheat: seconds("preheat", PREHEAT),
-        result: model.paths.result,
-        baseline: model.paths.baseline,
+        of: { sha256: model.sha256 },
+        to: { result: model.paths.result, baseline: model.paths.baseline },
       },
       undo: { restore: [model.paths.result, model.paths.baseline] },
     }));

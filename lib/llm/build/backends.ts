@@ -2,6 +2,7 @@
 import { nvidiaArchitecture } from "../../facts/gpu.ts";
 import type { Args } from "../../unit.ts";
 import type { Backend } from "../builds.ts";
+import type { Workaround } from "./workaround.ts";
 import type { CudaFacts, GraphicsFacts, Toolchain, VulkanFacts } from "./facts.ts";
 
 /** Parts of a build that can be left out: two back-ends, and Intel's matrix unit. */
@@ -26,6 +27,8 @@ export interface Choice {
   readonly backends: readonly Backend[];
   readonly refused: readonly Refusal[];
   readonly amx: boolean;
+  /** What the compiler gets wrong and is put right. */
+  readonly workarounds: readonly Workaround[];
   readonly cuda?: {
     /** e.g. ["61"]: pinned, because "native" needs the card to be there while building. */
     readonly architectures: readonly string[];
@@ -76,6 +79,10 @@ export function chooseBackends(facts: ChoiceFacts, asked: Asked): Choice {
     ],
     refused,
     amx: !("refusal" in amx),
+    workarounds:
+      !("refusal" in amx) && facts.toolchain.compiler?.amx === "miscompiled"
+        ? ["amx-tile-config"]
+        : [],
     ...("cuda" in cuda ? { cuda: cuda.cuda } : {}),
   };
 }
@@ -267,16 +274,8 @@ function judgeAmx(facts: ChoiceFacts): Verdict {
     return refuse("amx", "this CPU has no matrix unit", "/proc/cpuinfo", false);
   }
   const { compiler } = facts.toolchain;
-  if (!compiler || compiler.amx === "sound") return { fine: true };
-  if (compiler.amx === "none") {
-    return refuse("amx", `GCC ${compiler.version} does not know it`, compiler.path, true);
-  }
-  return refuse(
-    "amx",
-    `GCC ${compiler.version} drops the stores that set the matrix unit up, and the engine would crash at its first token (fixed in GCC 13.2.1)`,
-    "the assembly that it makes of a test function",
-    true,
-  );
+  if (compiler?.amx !== "none") return { fine: true };
+  return refuse("amx", `GCC ${compiler.version} does not know it`, compiler.path, true);
 }
 
 function refuse(

@@ -7,11 +7,13 @@ import type { Ran } from "../../machine/process.ts";
 import type { CallContext } from "../../unit.ts";
 import { failed, runAsOwner } from "./hands.ts";
 import { PROGRAMS } from "./pins.ts";
+import { applyWorkarounds, type Workaround } from "./workaround.ts";
 
 /** What to compile. */
 export interface Compiling {
   readonly id: string;
   readonly flags: readonly string[];
+  readonly workarounds: readonly Workaround[];
   readonly generator: "Ninja" | "Unix Makefiles";
   readonly jobs: number;
   readonly ccache?: string | undefined;
@@ -35,8 +37,8 @@ export async function compile(
   const tree = buildTree(probe.home, what.id);
   await untilAlone(context, tree);
   const cache = join(tree, "CMakeCache.txt");
-  if (probe.stat(tree) && !isOurs(probe.text(cache), act.real(source), act.real(tree))) {
-    act.remove(tree); // half configured, or the home has moved: cmake would refuse it
+  if (probe.stat(tree) && !isOurs(probe.text(cache), act.real(source), act.real(tree), what)) {
+    act.remove(tree); // half configured, by another generator, or the home has moved: cmake would refuse it
   }
   act.makeFolder(tree);
   say.line(probe.stat(cache) ? "Going on with the build that was begun" : "Configuring");
@@ -61,16 +63,17 @@ const RAN_OUT_OF_MEMORY =
   /Killed signal terminated program|virtual memory exhausted|Cannot allocate memory|out of memory allocating/;
 
 function configureArgv(
-  { probe, act }: CallContext,
+  context: CallContext,
   source: string,
   tree: string,
-  { flags, generator, ccache }: Compiling,
+  { flags, workarounds, generator, ccache }: Compiling,
 ): string[] {
+  const { probe, act } = context;
   const languages = ["C", "CXX", ...(flags.includes("GGML_CUDA=ON") ? ["CUDA"] : [])];
   return [
     probe.which("cmake") ?? "cmake",
     ...["-S", act.real(source), "-B", act.real(tree), "-G", generator, "-Wno-dev"],
-    ...flags.map((flag) => `-D${flag}`),
+    ...[...flags, ...applyWorkarounds(context, workarounds)].map((flag) => `-D${flag}`),
     // set either way, so that a tree that was begun with it goes on without
     ...languages.map((one) => `-DCMAKE_${one}_COMPILER_LAUNCHER=${ccache ?? ""}`),
   ];
@@ -114,11 +117,20 @@ export function progressOf(
   return percent ? { done: Number(percent[1]), total: 100, unit: "%" } : undefined;
 }
 
-/** True where a cmake cache is of this source and folder. */
-function isOurs(cache: string | undefined, source: string, tree: string): boolean {
+/** True where a cmake cache is of this source, folder and generator. */
+function isOurs(
+  cache: string | undefined,
+  source: string,
+  tree: string,
+  { generator }: Compiling,
+): boolean {
   const value = (name: string) =>
     cache?.match(new RegExp(`^${name}:[A-Z]+=(.*)$`, "m"))?.[1]?.trim();
-  return value("CMAKE_HOME_DIRECTORY") === source && value("CMAKE_CACHEFILE_DIR") === tree;
+  return (
+    value("CMAKE_HOME_DIRECTORY") === source &&
+    value("CMAKE_CACHEFILE_DIR") === tree &&
+    value("CMAKE_GENERATOR") === generator
+  );
 }
 
 /** How often and for how long a builder that a killed run left behind is waited for, in milliseconds. */

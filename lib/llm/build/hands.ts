@@ -37,7 +37,11 @@ function asOwner(
   const { uid, gid } = probe.owner;
   if (!probe.me.root || uid === probe.me.uid) return { argv: [], env: {} };
   return {
-    argv: ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups", "--"],
+    // a change of user takes back the order to die with us, so it is given anew
+    argv: [
+      ...["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"],
+      ...["--pdeathsig", "KILL", "--"],
+    ],
     env: { HOME: work, TMPDIR: "/tmp" },
   };
 }

@@ -7,6 +7,7 @@ import { asDocument, type Backend, infoPath } from "../builds.ts";
 import { buildTree, compile } from "./compile.ts";
 import { ENGINE_SOURCE, PROGRAMS } from "./pins.ts";
 import { unpackSource } from "./source.ts";
+import type { Workaround } from "./workaround.ts";
 import { textOf } from "./words.ts";
 
 /** Arguments of the call, as the plan gives them. */
@@ -14,6 +15,7 @@ export interface BuildArguments {
   readonly id: string;
   readonly backends: readonly Backend[];
   readonly flags: readonly string[];
+  readonly workarounds: readonly Workaround[];
   readonly inputs: { readonly [name: string]: string };
   readonly asked: { readonly with: readonly string[]; readonly without: readonly string[] };
   readonly generator: "Ninja" | "Unix Makefiles";

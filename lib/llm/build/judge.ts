@@ -24,6 +24,7 @@ export function diagnoseBuild(facts: BuildFacts, want: Args): readonly Finding[]
     ...(open?.prove ? reference(facts) : []),
     ...(open ? rebuilding(facts, open) : []),
     ...(open?.recipe.choice.refused ?? []).map(refusal),
+    ...(open?.recipe.choice.workarounds.length ? [workedAround(facts)] : []),
     ...(facts.cpu.isa.includes("avx") && !facts.cpu.isa.includes("avx2") ? [noAvx2(facts)] : []),
     ...(live && open && !open.build && !open.link && !open.prove ? [good(live)] : []),
   ];
@@ -182,6 +183,16 @@ function refusal({ part, because, evidence, serious, fix }: Refusal): Finding {
       : "the engine computes on the CPU's own units",
     evidence,
     ...(fix ? { fix } : {}),
+  };
+}
+
+function workedAround({ toolchain }: BuildFacts): Finding {
+  return {
+    id: "amx-put-right",
+    level: "info",
+    what: `GCC ${toolchain.compiler?.version ?? ""} miscompiles what sets this CPU's matrix unit (AMX) up: a header of ours declares it right`,
+    why: "without it the engine would crash at its first token; with it prompts are read faster",
+    evidence: "the assembly that the compiler makes of a test function (fixed in GCC 13.2.1)",
   };
 }
 

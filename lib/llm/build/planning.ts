@@ -106,6 +106,7 @@ function buildStep(facts: BuildFacts, want: Args, recipe: Recipe): Step {
   const asked = Number(want["jobs"]);
   const args: BuildArguments = {
     ...{ id, backends, flags, inputs },
+    workarounds: recipe.choice.workarounds,
     asked: facts.asked,
     generator: toolchain.generator?.name ?? "Ninja",
     jobs: jobsFor(facts, backends, isJobs(want["jobs"]) ? asked : undefined),

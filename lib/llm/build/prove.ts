@@ -114,7 +114,8 @@ async function hear(
   const served = { ...model, bytes, sha256: reference.model };
   const profile: Profile = {
     ...defaultProfile(profileFacts(probe, served, build)),
-    ...{ parallel: 1, context: CONTEXT, gpuLayers },
+    // one thread: on a busy machine two wait for each other, token by token, for minutes
+    ...{ threads: 1, cpus: [], parallel: 1, context: CONTEXT, gpuLayers },
   };
   const server = await startServer(context, { build, model: served, profile });
   try {
@@ -186,10 +187,11 @@ function positions(reference: Reference): number {
 }
 
 /** What a failure on the CPU is put down to: the matrix unit where it is used. */
-function cpuPart(build: Build): Optional | undefined {
-  const instructions = build.info.inputs["instruction sets"]?.split(" ") ?? [];
-  const left = build.info.flags.some((flag) => flag.includes("-mno-amx-tile"));
-  return instructions.includes("-mamx-int8") && !left ? "amx" : undefined;
+function cpuPart({ info }: Build): Optional | undefined {
+  const instructions = info.inputs["instruction sets"]?.split(" ") ?? [];
+  const off = info.flags.some((flag) => flag.includes("-mno-amx-tile"));
+  const putRight = info.inputs["workaround amx-tile-config"] !== undefined;
+  return instructions.includes("-mamx-int8") && (!off || putRight) ? "amx" : undefined;
 }
 
 /** Failures that the build itself is to blame for, as opposed to a busy machine or a person's Ctrl-C. */

@@ -4,6 +4,7 @@ import type { Backend } from "../builds.ts";
 import { type Choice, chooseBackends } from "./backends.ts";
 import type { BuildFacts } from "./facts.ts";
 import { ENGINE_SOURCE, PROGRAMS } from "./pins.ts";
+import { textHash } from "./workaround.ts";
 
 /** What to build, and how. */
 export interface Recipe {
@@ -31,6 +32,7 @@ export function recipeOf(facts: BuildFacts): Recipe | undefined {
     cpu: facts.cpu.model,
     architecture: compiler.architecture,
     "instruction sets": compiler.native.join(" "),
+    ...Object.fromEntries(choice.workarounds.map((one) => [`workaround ${one}`, textHash(one)])),
     ...(has("cuda") && cuda.nvcc ? { CUDA: cuda.nvcc.version } : {}),
     // a driver of another branch is another engine below the engine: proven anew
     ...(has("cuda") && cuda.driver ? { "NVIDIA driver": cuda.driver.split(".")[0] ?? "" } : {}),
@@ -84,8 +86,10 @@ function flagsOf(facts: BuildFacts, choice: Choice): readonly string[] {
     // ccache is given by us, with settings that let homes share it
     "GGML_CCACHE",
   ].map((name) => `${name}=OFF`);
+  // where it is put right, it is on again for the one target that uses it, together with the header
   const withoutAmx =
-    !choice.amx && compiler?.native.includes("-mamx-tile")
+    (!choice.amx || choice.workarounds.includes("amx-tile-config")) &&
+    compiler?.native.includes("-mamx-tile")
       ? compiler.native
           .filter((one) => one.startsWith("-mamx-"))
           .map((one) => `-mno-${one.slice(2)}`)

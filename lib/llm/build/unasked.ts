@@ -43,15 +43,12 @@ function newerCompiler(facts: BuildFacts): readonly Finding[] {
   const { compiler, hostCompilers } = facts.toolchain;
   const newest = Math.max(0, ...hostCompilers.map((one) => one.major));
   if (!compiler || newest <= compiler.major) return [];
-  const amx = compiler.amx === "miscompiled";
   return [
     {
       id: "newer-compiler",
       level: "info",
       what: `GCC ${newest} is installed, and GCC ${compiler.major} builds the engine`,
-      why: amx
-        ? "the newer one could use this CPU's matrix unit, which the default one miscompiles"
-        : "a newer compiler knows newer instructions of this CPU",
+      why: "a newer compiler knows newer instructions of this CPU",
       evidence: hostCompilers.map((one) => one.path).join(", "),
       fix: [
         ...(facts.root ? [] : ["sudo"]),

@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import { hybridCores, onePerCore, parseCpuinfo } from "../../facts/cpu.ts";
 import type { Call } from "../../unit.ts";
-import { numberArg, subjectOf, textArg } from "../bench/calls.ts";
+import { numberArg, subjectOf, textIn } from "../bench/calls.ts";
 import { defaultProfile, hasGpu, profileFacts, servedProfile } from "../profile.ts";
 import { describeProfile } from "../profile_form.ts";
 import type { TunedDocument } from "../tuned.ts";
@@ -59,7 +59,7 @@ export const tuneCall: Call = async (context, args) => {
       tried: found.tried,
       ...(quantisation ? { quantisation } : {}),
     };
-    const path = textArg(args, "to");
+    const path = textIn(args, "to", "tuned");
     act.makeFolder(dirname(path));
     act.write(path, `${JSON.stringify(document, null, 1)}\n`, 0o644);
     say.line(

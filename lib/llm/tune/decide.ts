@@ -67,7 +67,6 @@ export interface TwoLoads<T> {
   readonly rewrite: T;
 }
 export const LOADS = ["chat", "rewrite"] as const;
-export type LoadName = (typeof LOADS)[number];
 
 /** Kept or not, and why, in words. */
 export interface Verdict {
@@ -91,6 +90,12 @@ export function isHopeless(loads: TwoLoads<Comparison>): boolean {
   if (LOADS.some((load) => loads[load].pairs < 2)) return false;
   if (LOADS.some((load) => loads[load].ratio < 0.85)) return true;
   return LOADS.every((load) => loads[load].ratio < 1.01);
+}
+
+/** True where one load gains and the other spreads too wide to tell: more pairs narrow it. */
+export function isHidden(loads: TwoLoads<Comparison>): boolean {
+  const gained = LOADS.some((load) => isGain(loads[load]));
+  return gained && LOADS.some((load) => loads[load].margin > LARGEST_EXCUSED_LOSS);
 }
 
 /** What a gain is worth: the geometric mean over both loads, for choosing among several that may be kept. */

@@ -8,6 +8,7 @@ import type { Candidate, Stage } from "./candidates.ts";
 import {
   compare,
   FEWEST_TRIED,
+  isHidden,
   isHopeless,
   judge,
   LOADS,
@@ -45,8 +46,9 @@ export interface Found {
 
 /** Share of the budget that is left for proving the winner. */
 const FOR_PROOF = 0.3;
-/** Pairs of the proof: more than a candidate gets, because this is what is believed in the end. */
+/** Pairs of the proof: more than a candidate gets, because this is what is believed in the end; and how many it may get where noise hides the answer. */
 const PROOF_PAIRS = 7;
+const MOST_PROOF_PAIRS = 21;
 
 /**
  * Goes through the stages, keeps the best of each, and at the end times the winner against the profile at the start once more, with fresh pairs: a
@@ -99,7 +101,7 @@ async function prove(
 ): Promise<Found> {
   const what = "all that was kept, once more against the start";
   timing.trying(what);
-  const outcome = await pairUp(timing, start, best, PROOF_PAIRS, Infinity);
+  const outcome = await pairUp(timing, start, best, MOST_PROOF_PAIRS, Infinity);
   const nothing = { profile: start, gain: { chat: 1, rewrite: 1 } };
   const none = tried.map((one) => ({ ...one, kept: false }));
   if ("refused" in outcome) {
@@ -135,6 +137,9 @@ async function pairUp(
     if ("refused" in one) return one;
     turns.push(one);
     if (timing.spent() >= until) break;
+    if (until === Infinity && turn + 1 >= PROOF_PAIRS) {
+      if (timing.spent() >= 1 || !isHidden(compareTurns(turns))) break;
+    }
     if (most === FEWEST_TRIED && isHopeless(compareTurns(turns))) break;
   }
   return {

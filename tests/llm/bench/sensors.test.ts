@@ -9,7 +9,7 @@ import {
   throttleCount,
 } from "../../../lib/llm/bench/sensors.ts";
 import { parseBench } from "../../../lib/llm/bench/llama_bench.ts";
-import { chooseLoad } from "../../../lib/llm/bench/measure.ts";
+import { chooseLoad, chooseRepetitions } from "../../../lib/llm/bench/measure.ts";
 import { plot } from "../../../lib/llm/bench/plot.ts";
 import { stat } from "../../../lib/llm/bench/stats.ts";
 import { createProbe } from "../../../lib/machine/probe.ts";
@@ -150,6 +150,16 @@ test("sizes fit the time that a repetition may take, and a slow machine still ge
       },
     ),
   );
+});
+
+test("a load that takes long is repeated less, and never less than three times", () => {
+  const at = (speed: number) =>
+    chooseRepetitions(
+      { prompt: stat([speed]), generation: stat([speed]) },
+      { prompt: 64, generate: 16 },
+    );
+  expect(at(1000)).toBe(5);
+  expect(at(1)).toBe(3);
 });
 
 describe("the plot", () => {

@@ -121,13 +121,17 @@ describe("AMX", () => {
     cpu: { ...PLAIN.cpu, isa: [...PLAIN.cpu.isa, "amx_tile", "amx_int8"] },
     toolchain: { ...PLAIN.toolchain, compiler },
   });
-  test("is left out where the compiler breaks it, used where it does not", () => {
-    const broken = amx({ ...GCC12, native: WITH_AMX, amx: "miscompiled" });
-    expect(why(broken, "amx")?.because).toContain("crash at its first token");
-    expect(choose(broken).amx).toBe(false);
-    const sound = amx({ ...GCC15, native: WITH_AMX, amx: "sound" });
-    expect(choose(sound).amx).toBe(true);
-    expect(why(sound, "amx")).toBeUndefined();
+  test("is used, put right where the compiler breaks it, and left out where it is unknown", () => {
+    const broken = choose(amx({ ...GCC12, native: WITH_AMX, amx: "miscompiled" }));
+    expect([broken.amx, broken.workarounds]).toEqual([true, ["amx-tile-config"]]);
+    const sound = choose(amx({ ...GCC15, native: WITH_AMX, amx: "sound" }));
+    expect([sound.amx, sound.workarounds]).toEqual([true, []]);
+    const unknown = amx(GCC12);
+    expect(why(unknown, "amx")?.because).toContain("does not know it");
+    expect(choose(unknown).workarounds).toEqual([]);
+    const asked = { with: [], without: ["amx"] };
+    const without = choose({ ...amx({ ...GCC12, native: WITH_AMX, amx: "miscompiled" }), asked });
+    expect([without.amx, without.workarounds]).toEqual([false, []]);
   });
 });
 

@@ -86,6 +86,20 @@ describe("the proof", () => {
     expect(report.outcome).toBe("rolled-back");
     expect(because(report)).toContain("Segmentation fault");
   });
+  test("a matrix unit that makes the engine die is put right, and left out where that is not enough", async () => {
+    const behaviour: Behaviour = { crashes: true };
+    const world = host({ amx: true, behaviour });
+    const plan = await look(world, "plan");
+    expect(plan.findings.map((one) => one.id)).toContain("amx-put-right");
+    const first = await run(world);
+    expect(because(first)).toContain("the next run builds without amx");
+    const header = `${FAKE_HOME}/runtime/work/llama.cpp/workarounds/amx-tile-config.h`;
+    expect(world.read(header)).toContain("ldtilecfg");
+    behaviour.crashes = false;
+    expect((await run(world)).outcome).toBe("changed");
+    expect(live(world)?.info.flags).toContain("CMAKE_CXX_FLAGS=-mno-amx-int8 -mno-amx-tile");
+    expect(live(world)?.info.inputs["workaround amx-tile-config"]).toBeUndefined();
+  });
   test("a proof alone is taken back alone", async () => {
     const world = host();
     await run(world);

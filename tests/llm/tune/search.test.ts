@@ -100,6 +100,35 @@ describe("the search", () => {
     expect(cache?.why).toContain("chat");
   });
 
+  test("takes more pairs in the proof where noise hides whether the other load loses", async () => {
+    const proofOf = async (chat: (turn: number) => number) => {
+      let pairs = 0;
+      let proving = false;
+      const found = await search(USUAL, stages(FACTS), {
+        spent: () => 0,
+        trying: (what) => {
+          proving = what.startsWith("all that was kept");
+        },
+        time: (base, other, turn) => {
+          if (proving) pairs += 1;
+          const gain = other.speculation === base.speculation ? 1 : 3;
+          const noise = proving ? chat(turn) : 1;
+          return Promise.resolve({
+            base: { chat: 100, rewrite: 100 },
+            other: { chat: 100 * noise, rewrite: 100 * gain },
+          });
+        },
+      });
+      return { pairs, kept: found.profile.speculation !== "none" };
+    };
+    expect(await proofOf(() => 1)).toEqual({ pairs: 7, kept: true });
+    const wide = await proofOf((turn) => [1.3, 0.75, 1, 1.2, 0.8][turn % 5] ?? 1);
+    expect(wide.pairs).toBeGreaterThan(7);
+    expect(wide.pairs).toBeLessThanOrEqual(21);
+    const lossy = await proofOf((turn) => [0.9, 0.6, 0.8, 0.7, 1][turn % 5] ?? 1);
+    expect(lossy.kept).toBe(false);
+  });
+
   test("goes on where the engine refuses a setting", async () => {
     const found = await search(
       USUAL,
