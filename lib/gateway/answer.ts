@@ -54,6 +54,7 @@ async function* happen(
   let speaker: Engine | undefined;
   let failed: Engine | undefined;
   let problem: Refusal | undefined;
+  const began = pool.now();
   for (let attempt = 1; ; attempt++) {
     if (attempt > pool.limits.attempts) {
       throw problem ?? new Refusal(502, "engines_failed", `${attempt - 1} attempts failed`, 5);
@@ -114,12 +115,21 @@ async function* happen(
       counts.faults[error.kind] = (counts.faults[error.kind] ?? 0) + 1;
       if (error.kind === "mismatch") unable.add(engine.name);
       else if (!SPARED.has(error.kind)) engine.condemn(error.message, false);
-      if (error.kind !== "busy") problem = new Refusal(502, "engines_failed", error.message, 5);
+      if (error.kind === "busy") {
+        // busy is not dead: it is asked again as long as anybody may wait
+        if (pool.now() - began > pool.limits.queueTime) {
+          throw new Refusal(503, "queue_timeout", "no engine had a free place in time", 10);
+        }
+        attempt--;
+        continue;
+      }
+      problem = new Refusal(502, "engines_failed", error.message, 5);
       if (!splicer.finished) continue;
     } finally {
       place.giveBack();
     }
-    for (const chunk of splicer.end({ ...served, served_by: [...served.served_by] })) yield { chunk };
+    for (const chunk of splicer.end({ ...served, served_by: [...served.served_by] }))
+      yield { chunk };
     return;
   }
 }
@@ -156,7 +166,10 @@ async function* pieces(
       signal: ending.signal,
     });
     if (response.status !== 200) await refuse(engine, response);
-    if (!response.body || !(response.headers.get("content-type") ?? "").startsWith("text/event-stream")) {
+    if (
+      !response.body ||
+      !(response.headers.get("content-type") ?? "").startsWith("text/event-stream")
+    ) {
       throw new StreamFault("malformed", "the engine's answer is no stream");
     }
     const reader = new EventReader();
@@ -178,8 +191,13 @@ async function* pieces(
         stream.flow = {
           asked: flow.asked,
           slowest: begun ? Math.max(flow.slowest, now - last) : 0,
-          speaking: flow.speaking || piece.added.some((one) => one.content !== "" || one.reasoning !== ""),
-          ...(piece.progress ? { progress: piece.progress } : flow.progress ? { progress: flow.progress } : {}),
+          speaking:
+            flow.speaking || piece.added.some((one) => one.content !== "" || one.reasoning !== ""),
+          ...(piece.progress
+            ? { progress: piece.progress }
+            : flow.progress
+              ? { progress: flow.progress }
+              : {}),
         };
         last = now;
         yield piece;
@@ -211,10 +229,14 @@ async function refuse(engine: Engine, response: Response): Promise<never> {
     throw new StreamFault("busy", `${engine.name} is busy`);
   }
   if (status === 503) throw new StreamFault("gave-up", `${engine.name}: ${refusal.message}`);
-  if (status === 401 || status === 403) throw new StreamFault("gave-up", `${engine.name} refuses our key`);
+  if (status === 401 || status === 403)
+    throw new StreamFault("gave-up", `${engine.name} refuses our key`);
   // 404: it has no such model; others may. 5xx: what it chokes on need not choke the others.
   if (status === 404 || status >= 500) {
-    throw new Unable(status === 404 ? refusal : new Refusal(502, refusal.code, refusal.message), false);
+    throw new Unable(
+      status === 404 ? refusal : new Refusal(502, refusal.code, refusal.message),
+      false,
+    );
   }
   if (status < 400) throw new StreamFault("malformed", `${engine.name} sends us elsewhere`);
   throw new Unable(refusal, true);

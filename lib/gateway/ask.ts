@@ -19,7 +19,11 @@ export interface Ask {
   /** The client wants a stream; else one whole answer. */
   readonly stream: boolean;
   /** What the client wants in its stream besides the answer. */
-  readonly wants: { readonly usage: boolean; readonly progress: boolean; readonly timings: boolean };
+  readonly wants: {
+    readonly usage: boolean;
+    readonly progress: boolean;
+    readonly timings: boolean;
+  };
   /** What is shown only when it is whole: parts of tool calls, or everything of an answer that must parse. */
   readonly holds: "nothing" | "calls" | "all";
   /** Why an answer that has begun can't be continued by another engine; undefined where it can. */
@@ -27,7 +31,9 @@ export interface Ask {
   /** Most tokens of the answer. */
   readonly limit: number | undefined;
   /** The client's own last message where it is the assistant's: the engine goes on from there, and repeats it unless told not to. */
-  readonly opening: { readonly text: string; readonly reasoning: string; readonly echoed: boolean } | undefined;
+  readonly opening:
+    | { readonly text: string; readonly reasoning: string; readonly echoed: boolean }
+    | undefined;
 }
 
 /** Names for the longest answer, the one that counts first (OpenAI's two, llama-server's own). */
@@ -94,7 +100,8 @@ export function parseAsk(kind: Ask["kind"], body: Fields): Ask {
 /** Output that must be whole to mean anything: half of it, continued by an engine that forgot the grammar's state, would not parse. */
 function isStructured(body: Fields): boolean {
   const format = fields(body["response_format"])?.["type"];
-  const forced = body["tool_choice"] != null && body["tool_choice"] !== "auto" && body["tool_choice"] !== "none";
+  const forced =
+    body["tool_choice"] != null && body["tool_choice"] !== "auto" && body["tool_choice"] !== "none";
   return (
     (format != null && format !== "text") ||
     body["json_schema"] != null ||
@@ -110,7 +117,8 @@ function offersTools(body: Fields): boolean {
 /** The first reason why an answer can't change engines once it has begun. Each is told to the client by its own words. */
 function whyItStays(kind: Ask["kind"], body: Fields): string | undefined {
   const number = (key: string) => (typeof body[key] === "number" ? body[key] : undefined);
-  if ((number("n") ?? number("n_cmpl") ?? 1) > 1) return "it asked for several answers at once (n > 1)";
+  if ((number("n") ?? number("n_cmpl") ?? 1) > 1)
+    return "it asked for several answers at once (n > 1)";
   if (body["logprobs"] === true || (number("logprobs") ?? 0) > 0 || (number("n_probs") ?? 0) > 0) {
     return "it asked for logprobs";
   }
@@ -141,7 +149,11 @@ function openingOf(body: Fields): Ask["opening"] {
   const last = lastMessage(body);
   const content = last?.["content"] ?? "";
   const reasoning = last?.["reasoning_content"] ?? "";
-  if (last?.["role"] !== "assistant" || typeof content !== "string" || typeof reasoning !== "string") {
+  if (
+    last?.["role"] !== "assistant" ||
+    typeof content !== "string" ||
+    typeof reasoning !== "string"
+  ) {
     return undefined;
   }
   if (last["tool_calls"] != null) return undefined;

@@ -40,7 +40,11 @@ export interface GatewayConfig {
   readonly host: string;
   readonly listen: { readonly address: string; readonly port: number; readonly keyFile: string };
   /** Where peers come in; none where the host is alone. */
-  readonly peers?: { readonly address: string; readonly port: number; readonly allow: readonly string[] };
+  readonly peers?: {
+    readonly address: string;
+    readonly port: number;
+    readonly allow: readonly string[];
+  };
   readonly pairing?: PairingFiles;
   readonly engines: readonly EngineConfig[];
   /** None: every engine is asked by the name that the client uses. */
@@ -70,11 +74,15 @@ export function parseGatewayConfig(text: string, path: string): GatewayConfig {
   const check = checker(wrong);
   const listen = check.mapping(value["listen"], "listen");
   const address = check.name(listen["address"], "listen.address", LOOPBACK, "a loopback address");
-  const engines = check.list(value["engines"], "engines").map((one, at) => parseEngine(one, at, check));
+  const engines = check
+    .list(value["engines"], "engines")
+    .map((one, at) => parseEngine(one, at, check));
   if (engines.length === 0) throw wrong("engines names none");
-  if (new Set(engines.map((one) => one.name)).size < engines.length) throw wrong("two engines have one name");
+  if (new Set(engines.map((one) => one.name)).size < engines.length)
+    throw wrong("two engines have one name");
   const peers = value["peers"] === undefined ? undefined : check.mapping(value["peers"], "peers");
-  const pairing = value["pairing"] === undefined ? undefined : check.mapping(value["pairing"], "pairing");
+  const pairing =
+    value["pairing"] === undefined ? undefined : check.mapping(value["pairing"], "pairing");
   if (!pairing && (peers || engines.some((one) => one.kind === "peer"))) {
     throw wrong("peers need pairing: cert, key and ca");
   }
@@ -91,11 +99,18 @@ export function parseGatewayConfig(text: string, path: string): GatewayConfig {
     ...(peers
       ? {
           peers: {
-            address: check.name(peers["address"], "peers.address", /^[0-9a-fA-F.:]{2,45}$/, "an address"),
+            address: check.name(
+              peers["address"],
+              "peers.address",
+              /^[0-9a-fA-F.:]{2,45}$/,
+              "an address",
+            ),
             port: check.port(peers["port"], "peers.port"),
             allow: check
               .list(peers["allow"], "peers.allow")
-              .map((one, at) => check.name(one, `peers.allow[${at}]`, FINGERPRINT, "a SHA-256 fingerprint")),
+              .map((one, at) =>
+                check.name(one, `peers.allow[${at}]`, FINGERPRINT, "a SHA-256 fingerprint"),
+              ),
           },
         }
       : {}),
@@ -135,11 +150,13 @@ function checker(wrong: (why: string) => ShelterError) {
       return value;
     },
     path(value: unknown, where: string): string {
-      if (typeof value !== "string" || !value.startsWith("/")) throw wrong(`${where} is not an absolute path`);
+      if (typeof value !== "string" || !value.startsWith("/"))
+        throw wrong(`${where} is not an absolute path`);
       return value;
     },
     port(value: unknown, where: string): number {
-      if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 65_536) return value;
+      if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 65_536)
+        return value;
       throw wrong(`${where} is not a port`);
     },
   };
@@ -149,7 +166,8 @@ function parseEngine(value: unknown, at: number, check: Checker): EngineConfig {
   const where = `engines[${at}]`;
   const from = check.mapping(value, where);
   const kind = from["kind"];
-  if (kind !== "local" && kind !== "peer") throw check.wrong(`${where}.kind is neither local nor peer`);
+  if (kind !== "local" && kind !== "peer")
+    throw check.wrong(`${where}.kind is neither local nor peer`);
   const url = check.name(
     from["url"],
     `${where}.url`,
@@ -167,7 +185,9 @@ function parseEngine(value: unknown, at: number, check: Checker): EngineConfig {
     kind,
     url,
     slots,
-    ...(from["keyFile"] === undefined ? {} : { keyFile: check.path(from["keyFile"], `${where}.keyFile`) }),
+    ...(from["keyFile"] === undefined
+      ? {}
+      : { keyFile: check.path(from["keyFile"], `${where}.keyFile`) }),
     ...(kind === "peer"
       ? {
           fingerprint: check.name(
@@ -181,7 +201,12 @@ function parseEngine(value: unknown, at: number, check: Checker): EngineConfig {
   };
 }
 
-function parseModel(value: unknown, at: number, engines: ReadonlySet<string>, check: Checker): ModelConfig {
+function parseModel(
+  value: unknown,
+  at: number,
+  engines: ReadonlySet<string>,
+  check: Checker,
+): ModelConfig {
   const where = `models[${at}]`;
   const from = check.mapping(value, where);
   const model = /^[^\p{C}]{1,200}$/u;
@@ -194,9 +219,19 @@ function parseModel(value: unknown, at: number, engines: ReadonlySet<string>, ch
         name: check.name(there["name"], `${where}.on.${engine}.name`, model, "a name"),
         ...(there["sha256"] === undefined
           ? {}
-          : { sha256: check.name(there["sha256"], `${where}.on.${engine}.sha256`, /^[0-9a-f]{64}$/, "a SHA-256") }),
+          : {
+              sha256: check.name(
+                there["sha256"],
+                `${where}.on.${engine}.sha256`,
+                /^[0-9a-f]{64}$/,
+                "a SHA-256",
+              ),
+            }),
       },
     ] as const;
   });
-  return { name: check.name(from["name"], `${where}.name`, model, "a name"), on: Object.fromEntries(on) };
+  return {
+    name: check.name(from["name"], `${where}.name`, model, "a name"),
+    on: Object.fromEntries(on),
+  };
 }

@@ -36,13 +36,15 @@ export async function embed(
         return { text: found, served };
       }
       problem = engineRefusal(status, text);
-      if (status >= 400 && status < 500 && status !== 404 && status !== 429 && status !== 401) throw problem;
+      if (status >= 400 && status < 500 && status !== 404 && status !== 429 && status !== 401)
+        throw problem;
       unable.add(engine.name);
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof StreamFault)) throw error;
       counts.faults[error.kind] = (counts.faults[error.kind] ?? 0) + 1;
-      if (error.kind !== "condemned" && error.kind !== "stalled") engine.condemn(error.message, false);
+      if (error.kind !== "condemned" && error.kind !== "stalled")
+        engine.condemn(error.message, false);
       problem = new Refusal(502, "engines_failed", error.message, 5);
     } finally {
       place.giveBack();

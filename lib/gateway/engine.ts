@@ -122,8 +122,8 @@ export class Engine {
     this.speed = learned(this.speed, timings);
   }
 
-  /** Time has passed: streams that have been silent for too long are ended. */
-  tick(elapsed: number): void {
+  /** Time has passed: streams that have been silent for too long are ended. `alone` says that no other engine could go on. */
+  tick(elapsed: number, alone: boolean): void {
     this.quiet += elapsed;
     for (const stream of this.open) {
       stream.quiet += elapsed;
@@ -131,7 +131,7 @@ export class Engine {
       // before its first sign it may wait behind others in the engine: then their progress is its own
       const begun = stream.flow.progress !== undefined || stream.flow.speaking;
       const silence = begun ? stream.quiet : Math.min(stream.quiet, this.quiet);
-      if (silence > patience(stream.flow, this.speed, this.open.size)) this.#stalled(stream);
+      if (silence > patience(stream.flow, this.speed, this.open.size, alone)) this.#stalled(stream);
     }
   }
 

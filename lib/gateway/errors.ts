@@ -31,7 +31,10 @@ export function errorDocument({ status, code, message }: Refusal): string {
 }
 
 /** A refusal as a whole answer. */
-export function errorReply(refusal: Refusal, headers: Readonly<Record<string, string>> = {}): Reply {
+export function errorReply(
+  refusal: Refusal,
+  headers: Readonly<Record<string, string>> = {},
+): Reply {
   return {
     status: refusal.status,
     headers: {

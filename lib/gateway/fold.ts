@@ -72,10 +72,13 @@ export class Fold {
     this.#choices.set(index, choice);
     const delta = fields(from["delta"]) ?? { content: from["text"] };
     if (typeof delta["content"] === "string") choice.content += delta["content"];
-    if (typeof delta["reasoning_content"] === "string") choice.reasoning += delta["reasoning_content"];
-    for (const call of (delta["tool_calls"] ?? []) as readonly Fields[]) addCall(choice.calls, call);
+    if (typeof delta["reasoning_content"] === "string")
+      choice.reasoning += delta["reasoning_content"];
+    for (const call of (delta["tool_calls"] ?? []) as readonly Fields[])
+      addCall(choice.calls, call);
     const logprobs = fields(from["logprobs"])?.["content"];
-    if (Array.isArray(logprobs)) choice.logprobs = [...(choice.logprobs ?? []), ...(logprobs as unknown[])];
+    if (Array.isArray(logprobs))
+      choice.logprobs = [...(choice.logprobs ?? []), ...(logprobs as unknown[])];
     if (from["finish_reason"] != null) choice.finish = from["finish_reason"];
   }
 }

@@ -44,7 +44,9 @@ const RANGES: Readonly<Record<keyof Limits, readonly [number, number]>> = {
 };
 
 /** Limits from the gateway's document; what it leaves out is as by default. A wrong one is named in `wrong`. */
-export function parseLimits(value: unknown): { readonly limits: Limits } | { readonly wrong: string } {
+export function parseLimits(
+  value: unknown,
+): { readonly limits: Limits } | { readonly wrong: string } {
   if (value === undefined) return { limits: DEFAULT_LIMITS };
   if (typeof value !== "object" || value === null) return { wrong: "limits is not a mapping" };
   const limits: Record<keyof Limits, number> = { ...DEFAULT_LIMITS };

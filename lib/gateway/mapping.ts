@@ -22,7 +22,11 @@ export function wantedModel(models: readonly ModelConfig[], name: string | undef
   if (models.length === 0) return { name, at: () => ({ name }) };
   const model = name === undefined ? models[0] : models.find((one) => one.name === name);
   if (!model) {
-    throw new Refusal(404, "model_not_found", `no model of that name; there is: ${models.map((one) => one.name).join(", ")}`);
+    throw new Refusal(
+      404,
+      "model_not_found",
+      `no model of that name; there is: ${models.map((one) => one.name).join(", ")}`,
+    );
   }
   const on = new Map(Object.entries(model.on));
   return { name: model.name, at: (engine) => on.get(engine) };

@@ -23,7 +23,9 @@ export function listModels({ pool, models }: Kitchen): Fields {
         owned_by: "shelter",
         shelter: {
           engines: pool.engines.filter((one) => one.models.includes(id)).map((one) => one.name),
-          up: pool.engines.filter((one) => one.up && one.models.includes(id)).map((one) => one.name),
+          up: pool.engines
+            .filter((one) => one.up && one.models.includes(id))
+            .map((one) => one.name),
         },
       })),
   );

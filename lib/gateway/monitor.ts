@@ -34,7 +34,11 @@ type Look =
 /** Watches until `signal` fires. `alone` says whether no other engine could answer; `model` is what to ask it as a proof. */
 export async function watch(
   engine: Engine,
-  context: { readonly signal: AbortSignal; readonly alone: () => boolean; readonly model: () => string | undefined },
+  context: {
+    readonly signal: AbortSignal;
+    readonly alone: () => boolean;
+    readonly model: () => string | undefined;
+  },
 ): Promise<void> {
   const { signal, alone, model } = context;
   const rhythm = RHYTHM[engine.config.kind];
@@ -53,8 +57,7 @@ export async function watch(
       if (proof) {
         if (engine.config.kind === "local") engine.models = await modelsOf(engine, signal);
         engine.prove(alone());
-      }
-      else engine.condemn("it is healthy but does not answer", false);
+      } else engine.condemn("it is healthy but does not answer", false);
     }
     const pause = engine.open.size > 0 || !engine.up ? rhythm.busy : rhythm.idle;
     await new Promise<void>((resolve) => {
@@ -91,7 +94,8 @@ async function lookAt(engine: Engine, rhythm: Rhythm, signal: AbortSignal): Prom
       signal: given.signal,
     });
     const text = await readBounded(response, 64 * 1024);
-    if (response.status !== 200) return { health: "down", why: `its health is ${response.status}`, heard: true };
+    if (response.status !== 200)
+      return { health: "down", why: `its health is ${response.status}`, heard: true };
     const said = engine.config.kind === "peer" ? fields(parsed(text)) : undefined;
     if (said) engine.models = namesIn(said["models"]);
     if (engine.config.kind === "peer" && said?.["engine"] !== "up") {
@@ -107,7 +111,11 @@ async function lookAt(engine: Engine, rhythm: Rhythm, signal: AbortSignal): Prom
 }
 
 /** One real token: a wedged engine says that it is healthy. */
-async function answers(engine: Engine, model: string | undefined, signal: AbortSignal): Promise<boolean> {
+async function answers(
+  engine: Engine,
+  model: string | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
     const response = await engine.dial(`${engine.config.url}/v1/completions`, {
       method: "POST",

@@ -104,7 +104,13 @@ const NOTHING: Piece = { id: "", created: 0, model: "", added: [] };
 function parseAdded(value: unknown): Added {
   const choice = fields(value);
   const index = choice?.["index"];
-  if (!choice || typeof index !== "number" || !Number.isInteger(index) || index < 0 || index >= CHOICES) {
+  if (
+    !choice ||
+    typeof index !== "number" ||
+    !Number.isInteger(index) ||
+    index < 0 ||
+    index >= CHOICES
+  ) {
     throw new StreamFault("malformed", "the engine sent a choice without a place");
   }
   const delta = fields(choice["delta"]) ?? {};
@@ -121,7 +127,9 @@ function parseAdded(value: unknown): Added {
     index,
     content: typeof content === "string" ? content : "",
     reasoning: typeof reasoning === "string" ? reasoning : "",
-    calls: Array.isArray(calls) ? calls.flatMap((call): readonly Fields[] => asList(fields(call))) : [],
+    calls: Array.isArray(calls)
+      ? calls.flatMap((call): readonly Fields[] => asList(fields(call)))
+      : [],
     ...(choice["logprobs"] == null ? {} : { logprobs: choice["logprobs"] }),
     ...(typeof finish === "string" ? { finish: finish.slice(0, 40) } : {}),
   };

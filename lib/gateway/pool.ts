@@ -43,7 +43,7 @@ export class Pool {
       // when this process was held up, the engines are not to blame
       const elapsed = Math.min(now - last, 4 * TICK);
       last = now;
-      for (const engine of this.engines) engine.tick(elapsed);
+      for (const engine of this.engines) engine.tick(elapsed, this.alone(engine));
       if (this.queue.length > 0) this.queue.turn();
     }, 2 * TICK);
     return () => clearInterval(timer);
@@ -68,14 +68,20 @@ export class Pool {
       if (serving.some((one) => one.up)) downSince = undefined;
       else downSince ??= now;
       if (downSince !== undefined && now - downSince >= this.limits.outageTime) {
-        waiting.abort(new Refusal(503, "no_engine", `no engine is up: ${this.reasons(serving)}`, 5));
+        waiting.abort(
+          new Refusal(503, "no_engine", `no engine is up: ${this.reasons(serving)}`, 5),
+        );
       } else if (now - began >= this.limits.queueTime) {
         waiting.abort(new Refusal(503, "queue_timeout", "no engine had a free place in time", 10));
       }
     }, 2 * TICK);
     if (signal.aborted) leave();
     try {
-      return await this.queue.take(() => this.#choose(serving, need.avoid), need.begun, waiting.signal);
+      return await this.queue.take(
+        () => this.#choose(serving, need.avoid),
+        need.begun,
+        waiting.signal,
+      );
     } finally {
       clearInterval(timer);
       signal.removeEventListener("abort", leave);

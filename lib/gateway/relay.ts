@@ -12,22 +12,36 @@ import { StreamFault } from "./sse.ts";
 const STREAMS = new Set(["/v1/chat/completions", "/v1/completions"]);
 
 /** Answers a request of a paired peer. Only a cut connection tells it of a failure amid a stream. */
-export async function serveRelay(kitchen: Kitchen, local: Engine | undefined, request: Incoming): Promise<Reply> {
+export async function serveRelay(
+  kitchen: Kitchen,
+  local: Engine | undefined,
+  request: Incoming,
+): Promise<Reply> {
   try {
     return await relay(kitchen, local, request);
   } catch (error) {
     if (error instanceof Left) throw error;
     if (error instanceof Refusal) return errorReply(error);
-    if (error instanceof StreamFault) return errorReply(new Refusal(503, "engine_down", error.message, 5));
+    if (error instanceof StreamFault)
+      return errorReply(new Refusal(503, "engine_down", error.message, 5));
     throw error;
   }
 }
 
-async function relay(kitchen: Kitchen, local: Engine | undefined, request: Incoming): Promise<Reply> {
+async function relay(
+  kitchen: Kitchen,
+  local: Engine | undefined,
+  request: Incoming,
+): Promise<Reply> {
   const { method, path, signal } = request;
   if (method === "GET" && path === "/shelter/health") {
     const free = local ? Math.max(0, local.config.slots - local.taken) : 0;
-    return json(200, { schema: 1, engine: local?.up ? "up" : "down", free, models: local?.models ?? [] });
+    return json(200, {
+      schema: 1,
+      engine: local?.up ? "up" : "down",
+      free,
+      models: local?.models ?? [],
+    });
   }
   if (method !== "POST" || !(STREAMS.has(path) || path === "/v1/embeddings")) {
     throw new Refusal(404, "unknown_url", "there is nothing at this address");
@@ -46,7 +60,7 @@ async function relay(kitchen: Kitchen, local: Engine | undefined, request: Incom
       place.giveBack();
     }
   }
-  return stream(local, path, JSON.stringify(body), signal, place.giveBack);
+  return stream(local, path, JSON.stringify(body), signal, () => place.giveBack());
 }
 
 /** The engine's stream as it is, byte by byte; the peer's own gateway judges it. */

@@ -113,7 +113,9 @@ function open(
   const listeners: Listener[] = [];
   try {
     const { address, port } = config.listen;
-    listeners.push(listen({ address, port, limits, refuse }, (request) => serveClient(house, request)));
+    listeners.push(
+      listen({ address, port, limits, refuse }, (request) => serveClient(house, request)),
+    );
     if (config.peers && pem) {
       const local = engines.find((one) => one.config.kind === "local");
       listeners.push(
@@ -137,7 +139,8 @@ function open(
   }
   let closing: Promise<unknown> | undefined;
   let released = false;
-  const stop = (grace: number) => (closing ??= Promise.all(listeners.map((one) => one.stop(grace))));
+  const stop = (grace: number) =>
+    (closing ??= Promise.all(listeners.map((one) => one.stop(grace))));
   const [first, second] = listeners;
   return {
     config,

@@ -57,26 +57,33 @@ async function route(house: House, request: Incoming): Promise<Reply> {
       house.counts.asked++;
       const given = await embed(house, body, modelOf(body), request.signal);
       house.counts.answered++;
-      return { status: 200, headers: { "Content-Type": JSON_TYPE, ...servedBy(given.served) }, body: given.text };
+      return {
+        status: 200,
+        headers: { "Content-Type": JSON_TYPE, ...servedBy(given.served) },
+        body: given.text,
+      };
     },
   };
   const found = routes[`${method} ${path}`];
   if (found) return found();
   const others = Object.keys(routes).filter((one) => one.endsWith(` ${path}`));
-  if (others.length > 0) throw new Refusal(405, "method_not_allowed", `${path} is not for ${method.slice(0, 20)}`);
+  if (others.length > 0)
+    throw new Refusal(405, "method_not_allowed", `${path} is not for ${method.slice(0, 20)}`);
   throw new Refusal(404, "unknown_url", "there is nothing at this address");
 }
 
 /** The whole body as JSON, or why not. Its size is judged before it is read where the client says it. */
 export async function bodyOf(house: Kitchen, request: Incoming): Promise<Fields> {
   const { body } = house.pool.limits;
-  const tooLarge = () => new Refusal(413, "body_too_large", `the request is larger than ${body} bytes`);
+  const tooLarge = () =>
+    new Refusal(413, "body_too_large", `the request is larger than ${body} bytes`);
   if ((request.length ?? 0) > body) throw tooLarge();
   try {
     return parseBody(await request.body(body));
   } catch (error) {
     if (error instanceof TooLarge) throw tooLarge();
-    if (error instanceof Slow) throw new Refusal(408, "body_too_slow", "the request took too long to arrive");
+    if (error instanceof Slow)
+      throw new Refusal(408, "body_too_slow", "the request took too long to arrive");
     throw error;
   }
 }
@@ -162,7 +169,9 @@ async function orHeartbeat<T>(next: Promise<T>): Promise<T | "heartbeat"> {
 
 function asRefusal(house: House, error: unknown): Refusal {
   const refusal =
-    error instanceof Refusal ? error : new Refusal(500, "gateway_error", "the gateway failed on this request");
+    error instanceof Refusal
+      ? error
+      : new Refusal(500, "gateway_error", "the gateway failed on this request");
   house.counts.refused[refusal.code] = (house.counts.refused[refusal.code] ?? 0) + 1;
   if (!(error instanceof Refusal)) house.bug(error);
   return refusal;
@@ -171,8 +180,16 @@ function asRefusal(house: House, error: unknown): Refusal {
 const JSON_TYPE = "application/json; charset=utf-8";
 
 /** A document as an answer. */
-export function json(status: number, value: Fields, headers: Readonly<Record<string, string>> = {}): Reply {
-  return { status, headers: { "Content-Type": JSON_TYPE, ...headers }, body: `${JSON.stringify(value)}\n` };
+export function json(
+  status: number,
+  value: Fields,
+  headers: Readonly<Record<string, string>> = {},
+): Reply {
+  return {
+    status,
+    headers: { "Content-Type": JSON_TYPE, ...headers },
+    body: `${JSON.stringify(value)}\n`,
+  };
 }
 
 /** Who served, in headers. A stream's are those of its start; its last chunk says it for the whole (`shelter`). */

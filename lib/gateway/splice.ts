@@ -126,7 +126,10 @@ export class Splicer {
     const timings = joinedTimings(this.#parts, this.#part);
     const tail = this.#tail;
     this.#tail = [];
-    const usageChunk = this.ask.kind === "chat" || !this.ask.stream ? this.ask.wants.usage || !this.ask.stream : false;
+    const usageChunk =
+      this.ask.kind === "chat" || !this.ask.stream
+        ? this.ask.wants.usage || !this.ask.stream
+        : false;
     if (usageChunk) tail.push({ ...this.#envelope(), choices: [] });
     const last = tail.pop() ?? { ...this.#envelope(), choices: [] };
     tail.push({
@@ -147,7 +150,8 @@ export class Splicer {
   }
 
   #learn({ usage, timings, progress }: Piece): void {
-    const part: { tokens: number; usage?: Usage; timings?: Timings; progress?: Progress } = this.#part;
+    const part: { tokens: number; usage?: Usage; timings?: Timings; progress?: Progress } =
+      this.#part;
     if (progress) part.progress = progress;
     if (timings) part.timings = timings;
     if (usage) {
@@ -166,7 +170,8 @@ export class Splicer {
     // its answer can't go on while a part of its thinking is still to be repeated
     if (thought.left !== "" && (added.content !== "" || added.calls.length > 0)) throw mismatch();
     const answer = without(added.content, content);
-    if (answer.left !== "" && (added.calls.length > 0 || added.finish !== undefined)) throw mismatch();
+    if (answer.left !== "" && (added.calls.length > 0 || added.finish !== undefined))
+      throw mismatch();
     if (added.finish !== undefined && thought.left !== "") throw mismatch();
     // thinking that goes on although the answer had begun is another answer
     if (content !== "" && thought.fresh !== "") throw mismatch();
@@ -189,9 +194,20 @@ export class Splicer {
       ...(logprobs === undefined ? {} : { logprobs }),
     };
     const more = timings && ask.wants.timings ? { timings: timings.all } : {};
-    if (reasoning !== "") this.#show({ ...this.#chunk(index, { reasoning_content: reasoning }, extra), ...more }, reasoning.length, "text", out);
+    if (reasoning !== "")
+      this.#show(
+        { ...this.#chunk(index, { reasoning_content: reasoning }, extra), ...more },
+        reasoning.length,
+        "text",
+        out,
+      );
     if (content !== "" || (ask.kind === "text" && logprobs !== undefined)) {
-      this.#show({ ...this.#chunk(index, { content }, extra), ...more }, content.length, "text", out);
+      this.#show(
+        { ...this.#chunk(index, { content }, extra), ...more },
+        content.length,
+        "text",
+        out,
+      );
     }
     if (calls.length > 0) {
       const chunk = { ...this.#chunk(index, { tool_calls: calls }), ...more };
@@ -202,7 +218,7 @@ export class Splicer {
       this.#said = {
         content: this.#said.content + content,
         reasoning: this.#said.reasoning + reasoning,
-        tokens: sum(this.#parts) + (timings?.tokens || this.#part.tokens + 1),
+        tokens: sum(this.#parts) + tokensOf(timings, this.#part),
       };
       this.#part = { ...this.#part, tokens: this.#said.tokens - sum(this.#parts) };
     }
@@ -242,9 +258,7 @@ export class Splicer {
 
   #chunk(index: number, delta: Fields, choice: Fields = {}): Chunk {
     const what =
-      this.ask.kind === "chat"
-        ? { delta }
-        : { text: delta["content"] ?? "", logprobs: null };
+      this.ask.kind === "chat" ? { delta } : { text: delta["content"] ?? "", logprobs: null };
     return {
       choices: [{ finish_reason: null, index, ...what, ...choice }],
       ...this.#envelope(),
@@ -262,6 +276,11 @@ function choicesOf(ask: Ask): number {
       ? prompt.length
       : 1;
   return answers * prompts;
+}
+
+/** Tokens of this engine's part after one more text: by its own count, else one for each text. */
+function tokensOf(timings: Timings | undefined, part: Part): number {
+  return timings && timings.tokens > 0 ? timings.tokens : part.tokens + 1;
 }
 
 /** Takes `echo` off the front of `text`: what is fresh, and what of the echo is still to come. @throws StreamFault "mismatch" */

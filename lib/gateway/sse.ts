@@ -41,7 +41,10 @@ export class EventReader {
     for (;;) {
       const end = this.#rest.indexOf("\n", from);
       if (end < 0) break;
-      const line = this.#rest.slice(from, this.#rest[end - 1] === "\r" ? Math.max(from, end - 1) : end);
+      const line = this.#rest.slice(
+        from,
+        this.#rest[end - 1] === "\r" ? Math.max(from, end - 1) : end,
+      );
       from = end + 1;
       if (line === "") {
         if (this.#has) events.push(this.#data);

@@ -35,8 +35,15 @@ const SLOW_PROMPT = 10;
 /** Bytes of JSON for each token of a prompt, at least: English has about 4. */
 const BYTES_PER_TOKEN = 3;
 
+/** With nobody to carry an answer over to, ending its stream helps only where the engine is truly wedged: it gets this many times the patience. */
+const ALONE = 4;
+
 /** Milliseconds of silence that a stream may show; `crowd` is how many streams share the engine, itself included. */
-export function patience(flow: Flow, speed: Speed, crowd = 1): number {
+export function patience(flow: Flow, speed: Speed, crowd = 1, alone = false): number {
+  return Math.min(MOST, borne(flow, speed, crowd) * (alone ? ALONE : 1));
+}
+
+function borne(flow: Flow, speed: Speed, crowd: number): number {
   const steps = Math.max(flow.slowest, flow.speaking ? (speed.gap ?? 0) : 0) * FACTOR;
   if (flow.speaking) return clamp(steps);
   const left = flow.progress
@@ -45,7 +52,11 @@ export function patience(flow: Flow, speed: Speed, crowd = 1): number {
   const perSecond = speed.prompt ?? SLOW_PROMPT;
   // once two steps were seen, they say more than any estimate of the whole
   const whole = ((left * 1000) / perSecond) * 2 * crowd;
-  return clamp(flow.slowest > 0 && flow.progress ? Math.min(Math.max(steps, LEAST), Math.max(whole, steps)) : whole);
+  return clamp(
+    flow.slowest > 0 && flow.progress
+      ? Math.min(Math.max(steps, LEAST), Math.max(whole, steps))
+      : whole,
+  );
 }
 
 function clamp(milliseconds: number): number {
@@ -70,6 +81,10 @@ export function learned(speed: Speed, timings: Timings | undefined): Speed {
   };
 }
 
-function mix(old: number | undefined, one: number, worse: (a: number, b: number) => number): number {
+function mix(
+  old: number | undefined,
+  one: number,
+  worse: (a: number, b: number) => number,
+): number {
   return old === undefined ? one : worse(old * (1 - NEW) + one * NEW, one);
 }

@@ -168,8 +168,10 @@ export class Connection {
   }
 
   async #readBody(head: Head, limit: number): Promise<Buffer> {
-    if (typeof head.body === "number" && head.body > limit) throw new TooLarge("the body is too large");
-    if (head.expects && !this.#body?.done) this.wire.write(Buffer.from("HTTP/1.1 100 Continue\r\n\r\n"));
+    if (typeof head.body === "number" && head.body > limit)
+      throw new TooLarge("the body is too large");
+    if (head.expects && !this.#body?.done)
+      this.wire.write(Buffer.from("HTTP/1.1 100 Continue\r\n\r\n"));
     let late = false;
     const timer = setTimeout(() => {
       late = true;
@@ -243,7 +245,9 @@ export class Connection {
       Connection: keep ? "keep-alive" : "close",
     });
     if (whole || typeof reply.body === "string") {
-      await this.#send(Buffer.concat([Buffer.from(head), headOnly || !whole ? Buffer.alloc(0) : whole]));
+      await this.#send(
+        Buffer.concat([Buffer.from(head), headOnly || !whole ? Buffer.alloc(0) : whole]),
+      );
       return;
     }
     let before: Buffer = Buffer.from(head); // goes out with the first piece, in one packet

@@ -68,7 +68,8 @@ export function parseHead(bytes: Buffer): Head {
     target,
     headers,
     body: bodyOf(headers),
-    keep: version === "HTTP/1.1" ? !/\bclose\b/.test(connection) : /\bkeep-alive\b/.test(connection),
+    keep:
+      version === "HTTP/1.1" ? !/\bclose\b/.test(connection) : /\bkeep-alive\b/.test(connection),
     expects: headers.get("expect")?.toLowerCase() === "100-continue",
   };
 }
@@ -110,7 +111,8 @@ export class BodyReader {
     const pieces: Buffer[] = [];
     let from = bytes;
     while (from.length > 0 && !this.done) {
-      from = !this.#chunked || this.#place === "data" ? this.#data(from, pieces) : this.#between(from);
+      from =
+        !this.#chunked || this.#place === "data" ? this.#data(from, pieces) : this.#between(from);
     }
     if (this.done && from.length > 0) this.rest = Buffer.concat([this.rest, from]);
     return pieces;

@@ -61,7 +61,11 @@ const QUESTIONS = [
 ];
 
 /** The same question to the engine and to the gateway, in turns: the prompt is known from before, so that the first token costs one step. */
-async function costs(engine: RealEngine, gateway: GatewayProgram, runs: number): Promise<readonly Measured[]> {
+async function costs(
+  engine: RealEngine,
+  gateway: GatewayProgram,
+  runs: number,
+): Promise<readonly Measured[]> {
   const key = readFileSync(engine.keyFile, "utf8").trim();
   const direct = () => asked(`${engine.url}/v1/chat/completions`, key, 0, 64);
   const through = () => asked(`${gateway.url}/v1/chat/completions`, gateway.key, 0, 64);
@@ -83,20 +87,32 @@ async function costs(engine: RealEngine, gateway: GatewayProgram, runs: number):
       name: "gateway: time to first token, more than asked directly",
       unit: "ms",
       goal: { atMost: 3 },
-      values: [median(pairs.map((pair) => pair.through.firstMs)) - median(pairs.map((pair) => pair.direct.firstMs))],
+      values: [
+        median(pairs.map((pair) => pair.through.firstMs)) -
+          median(pairs.map((pair) => pair.direct.firstMs)),
+      ],
       how,
     },
     {
       name: "gateway: tokens per second, against the engine asked directly",
       unit: "x",
       goal: { atLeast: 0.98 },
-      values: [median(pairs.map((pair) => rate(pair.through))) / median(pairs.map((pair) => rate(pair.direct)))],
+      values: [
+        median(pairs.map((pair) => rate(pair.through))) /
+          median(pairs.map((pair) => rate(pair.direct))),
+      ],
       how,
     },
   ];
 }
 
-function asked(url: string, key: string, question: number, tokens: number, stream = true): Promise<Answer> {
+function asked(
+  url: string,
+  key: string,
+  question: number,
+  tokens: number,
+  stream = true,
+): Promise<Answer> {
   return readAnswer(
     fetch(url, {
       method: "POST",
@@ -139,7 +155,13 @@ async function disturb(
   const equal = answers.filter((one, at) => one.text === undisturbed[at]?.text).length;
   const how = `4 clients, ${answers.filter((one) => (one.served?.carried_over ?? 0) > 0).length} carried over, ${equal} of 4 equal to the undisturbed`;
   return [
-    { name: `gateway: answers lost after ${signal}`, unit: "answers", goal: { atMost: 0 }, values: [lost], how },
+    {
+      name: `gateway: answers lost after ${signal}`,
+      unit: "answers",
+      goal: { atMost: 0 },
+      values: [lost],
+      how,
+    },
     {
       name: `gateway: longest silence after ${signal}`,
       unit: "ms",
@@ -155,9 +177,16 @@ const STREAMS = 64;
 
 async function memoryOfStreams(folder: string): Promise<Measured> {
   const tokens = Array.from({ length: 4000 }, (_, at) => ` word${at}`);
-  const engine = serveScripted(folder, { tokens }, Array(STREAMS).fill({ pieces: [350] }), 20);
+  const engine = serveScripted(
+    folder,
+    { tokens },
+    Array.from({ length: STREAMS }, () => ({ pieces: [350] })),
+    20,
+  );
   const gateway = await startGatewayProgram(folder, {
-    engines: [{ name: "scripted", kind: "local", url: engine.url, keyFile: engine.keyFile, slots: STREAMS }],
+    engines: [
+      { name: "scripted", kind: "local", url: engine.url, keyFile: engine.keyFile, slots: STREAMS },
+    ],
   });
   const leaving = new AbortController();
   try {
@@ -193,7 +222,10 @@ async function memoryOfStreams(folder: string): Promise<Measured> {
 
 if (import.meta.main) {
   for (const one of await figures(process.argv.includes("--quick"))) {
-    if ("values" in one) console.log(`${one.name}: ${median(one.values).toFixed(2)} ${one.unit} (goal ${JSON.stringify(one.goal)}; ${one.how})`);
+    if ("values" in one)
+      console.log(
+        `${one.name}: ${median(one.values).toFixed(2)} ${one.unit} (goal ${JSON.stringify(one.goal)}; ${one.how})`,
+      );
   }
   process.exit(0);
 }

@@ -41,10 +41,13 @@ export async function startGatewayProgram(
     url,
     key,
     memory: () =>
-      Number(/^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) * 1024,
+      Number(/^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) *
+      1024,
     async settled() {
       for (;;) {
-        const response = await fetch(`${url}/shelter/status`, { headers: { Authorization: `Bearer ${key}` } });
+        const response = await fetch(`${url}/shelter/status`, {
+          headers: { Authorization: `Bearer ${key}` },
+        });
         const { engines } = (await response.json()) as { engines: { state: string }[] };
         if (engines.every((one) => one.state === "up")) return;
         await Bun.sleep(100);
@@ -62,5 +65,8 @@ if (import.meta.main) {
   const stopping = new AbortController();
   process.on("SIGTERM", () => stopping.abort(new Error("told to stop")));
   const onReady = (ready: { port: number }) => console.log(JSON.stringify(ready));
-  await runGateway({ probe: createProbe(thisMachine(), home, "bench"), path, onReady }, stopping.signal);
+  await runGateway(
+    { probe: createProbe(thisMachine(), home, "bench"), path, onReady },
+    stopping.signal,
+  );
 }

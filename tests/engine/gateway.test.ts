@@ -90,13 +90,17 @@ for (const signal of ["SIGKILL", "SIGSTOP", "SIGTERM"] as const) {
       expect(answer.text).toBe(undisturbed[at]?.text ?? "");
       expect(answer.finish).toBe(undisturbed[at]?.finish);
       expect(answer.ids.size).toBe(1);
-      expect(answer.usage?.["completion_tokens"]).toBe(undisturbed[at]?.usage?.["completion_tokens"]);
+      expect(answer.usage?.["completion_tokens"]).toBe(
+        undisturbed[at]?.usage?.["completion_tokens"],
+      );
       expect(answer.usage?.["prompt_tokens"]).toBe(undisturbed[at]?.usage?.["prompt_tokens"]);
     }
     const carried = answers.filter((answer) => (answer.served?.carried_over ?? 0) > 0);
     expect(carried.length).toBeGreaterThan(0);
     const longest = Math.max(...answers.map((answer) => answer.silenceMs));
-    console.log(`${signal}: longest silence ${Math.round(longest)} ms, ${carried.length} of ${answers.length} carried over`);
+    console.log(
+      `${signal}: longest silence ${Math.round(longest)} ms, ${carried.length} of ${answers.length} carried over`,
+    );
     expect(longest).toBeLessThan(SILENCE[signal] + slowness());
   }, 180_000);
 }
@@ -111,7 +115,11 @@ test("a client that leaves stops the engine's work", async () => {
   const leaving = new AbortController();
   const response = await gateway.post(
     "/v1/chat/completions",
-    { messages: [{ role: "user", content: "Count to a thousand." }], max_tokens: 1500, stream: true },
+    {
+      messages: [{ role: "user", content: "Count to a thousand." }],
+      max_tokens: 1500,
+      stream: true,
+    },
     leaving.signal,
   );
   await response.body?.getReader().read();
@@ -119,7 +127,9 @@ test("a client that leaves stops the engine's work", async () => {
   const key = (await Bun.file(engines[0]?.keyFile ?? "").text()).trim();
   const until = Date.now() + 20_000;
   for (;;) {
-    const slots = (await (await fetch(`${engines[0]?.url}/slots`, { headers: { Authorization: `Bearer ${key}` } })).json()) as { is_processing: boolean }[];
+    const slots = (await (
+      await fetch(`${engines[0]?.url}/slots`, { headers: { Authorization: `Bearer ${key}` } })
+    ).json()) as { is_processing: boolean }[];
     if (slots.every((slot) => !slot.is_processing)) break;
     expect(Date.now()).toBeLessThan(until);
     await Bun.sleep(100);
@@ -130,7 +140,10 @@ test("a client that leaves stops the engine's work", async () => {
 
 test("what the engine refuses is refused in its own words, and no other engine is bothered", async () => {
   const answer = await readAnswer(
-    gateway.post("/v1/chat/completions", { messages: [{ role: "user", content: "x" }], response_format: { type: "nonsense" } }),
+    gateway.post("/v1/chat/completions", {
+      messages: [{ role: "user", content: "x" }],
+      response_format: { type: "nonsense" },
+    }),
   );
   expect(answer.status).toBe(400);
   expect(answer.error).toMatchObject({ message: expect.stringContaining("response_format") });
@@ -141,7 +154,14 @@ test("what the engine refuses is refused in its own words, and no other engine i
 test("completions of plain text are carried over too", async () => {
   await allUp();
   const post = () =>
-    readAnswer(gateway.post("/v1/completions", { prompt: "Once upon a time", max_tokens: 40, temperature: 0, stream: true }));
+    readAnswer(
+      gateway.post("/v1/completions", {
+        prompt: "Once upon a time",
+        max_tokens: 40,
+        temperature: 0,
+        stream: true,
+      }),
+    );
   const before = await post();
   const asked = post();
   await Bun.sleep(before.tookMs * 0.5);

@@ -6,7 +6,14 @@ import { errorReply, Refusal } from "../../lib/gateway/errors.ts";
 import { BodyReader, parseHead, Unreadable } from "../../lib/machine/http1.ts";
 import { listen, type Incoming, type Listener, type Reply } from "../../lib/machine/listen.ts";
 
-const LIMITS = { head: 2048, headTime: 400, bodyTime: 400, idleTime: 400, drainTime: 400, connections: 8 };
+const LIMITS = {
+  head: 2048,
+  headTime: 400,
+  bodyTime: 400,
+  idleTime: 400,
+  drainTime: 400,
+  connections: 8,
+};
 let listener: Listener;
 const left: unknown[] = [];
 
@@ -64,7 +71,10 @@ async function* flooding(): AsyncGenerator<Uint8Array> {
 }
 
 /** A raw connection: what it said back, and when it was closed. */
-function raw(first: string, more?: (socket: Socket) => void): Promise<{ text: string; tookMs: number }> {
+function raw(
+  first: string,
+  more?: (socket: Socket) => void,
+): Promise<{ text: string; tookMs: number }> {
   return new Promise((resolve) => {
     const began = performance.now();
     let text = "";
@@ -96,7 +106,9 @@ test("plain requests, again on the same connection, with bodies of both kinds", 
     },
   });
   expect(await (await fetch(url("/echo"), { method: "POST", body: pieces })).text()).toBe("abc");
-  const both = await raw("GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const both = await raw(
+    "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+  );
   expect(both.text.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
   expect(both.text).toEndWith("0\r\n\r\n");
 });
@@ -115,7 +127,10 @@ test("a client that says nothing is closed", async () => {
 });
 
 test("a client that drips its body is given up", async () => {
-  const { text, tookMs } = await raw("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n", drip("a", 20));
+  const { text, tookMs } = await raw(
+    "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n",
+    drip("a", 20),
+  );
   expect(text).toContain("Slow");
   expect(tookMs).toBeLessThan(3500);
 });
@@ -126,25 +141,34 @@ test("headers without end are refused", async () => {
 });
 
 test("a large body is refused before it is read, whether it says its size or not", async () => {
-  const said = await raw(`POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n${"a".repeat(1000)}`);
+  const said = await raw(
+    `POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n${"a".repeat(1000)}`,
+  );
   expect(said.text).toContain("TooLarge");
   const chunk = `${(50_000).toString(16)}\r\n${"a".repeat(50_000)}\r\n`;
-  const unsaid = await raw("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", (socket) => {
-    const timer = setInterval(() => socket.write(chunk), 5);
-    socket.on("close", () => clearInterval(timer));
-  });
+  const unsaid = await raw(
+    "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+    (socket) => {
+      const timer = setInterval(() => socket.write(chunk), 5);
+      socket.on("close", () => clearInterval(timer));
+    },
+  );
   expect(unsaid.text).toContain("TooLarge");
 });
 
 test("a body that nobody wants is not held", async () => {
   const before = process.memoryUsage().rss;
-  const { text } = await raw("POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n", (socket) => {
-    const piece = Buffer.alloc(1024 * 1024);
-    const push = () => {
-      for (let i = 0; i < 100 && !socket.destroyed; i++) if (!socket.write(piece)) return void socket.once("drain", push);
-    };
-    push();
-  });
+  const { text } = await raw(
+    "POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n",
+    (socket) => {
+      const piece = Buffer.alloc(1024 * 1024);
+      const push = () => {
+        for (let i = 0; i < 100 && !socket.destroyed; i++)
+          if (!socket.write(piece)) return void socket.once("drain", push);
+      };
+      push();
+    },
+  );
   expect(text).toStartWith("HTTP/1.1 401 ");
   expect(process.memoryUsage().rss - before).toBeLessThan(60e6);
 });
@@ -184,7 +208,9 @@ test("a client that does not read holds up nothing but itself, and is closed", a
 });
 
 test("more connections than allowed are closed at once, and places come free again", async () => {
-  const sockets = Array.from({ length: LIMITS.connections }, () => createConnection(listener.port, "127.0.0.1"));
+  const sockets = Array.from({ length: LIMITS.connections }, () =>
+    createConnection(listener.port, "127.0.0.1"),
+  );
   for (const socket of sockets) socket.on("error", () => undefined);
   while (listener.connections() < LIMITS.connections) await Bun.sleep(5);
   expect((await raw("GET / HTTP/1.1\r\nHost: x\r\n\r\n")).text).toBe("");
@@ -212,7 +238,9 @@ const MALFORMED = [
 ];
 test("requests that could mean two things, or none, are refused", async () => {
   for (let at = 0; at < MALFORMED.length; at += 5) {
-    for (const { text } of await Promise.all(MALFORMED.slice(at, at + 5).map((request) => raw(request)))) {
+    for (const { text } of await Promise.all(
+      MALFORMED.slice(at, at + 5).map((request) => raw(request)),
+    )) {
       expect(text).toMatch(/^HTTP\/1\.1 (400|501|505) /);
       expect(text).toContain('"error":{');
     }
@@ -234,34 +262,51 @@ test("any bytes as a head are read or refused, and never anything else", () => {
 test("a chunked body is the same however its bytes are split, and what follows it is kept", () => {
   const pieces = fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { maxLength: 6 });
   fc.assert(
-    fc.property(pieces, fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1 }), fc.uint8Array({ maxLength: 20 }), (parts, sizes, after) => {
-      const coded = Buffer.concat([
-        ...parts.flatMap((part) => [Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from("\r\n")]),
-        Buffer.from("0\r\n\r\n"),
-        after,
-      ]);
-      const reader = new BodyReader("chunked");
-      const found: Buffer[] = [];
-      for (let at = 0, turn = 0; at < coded.length; turn++) {
-        const size = sizes[turn % sizes.length] ?? 1;
-        found.push(...reader.push(coded.subarray(at, at + size)));
-        at += size;
-        if (reader.done) {
-          reader.rest = Buffer.concat([reader.rest, coded.subarray(at)]);
-          break;
+    fc.property(
+      pieces,
+      fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1 }),
+      fc.uint8Array({ maxLength: 20 }),
+      (parts, sizes, after) => {
+        const coded = Buffer.concat([
+          ...parts.flatMap((part) => [
+            Buffer.from(`${part.length.toString(16)}\r\n`),
+            part,
+            Buffer.from("\r\n"),
+          ]),
+          Buffer.from("0\r\n\r\n"),
+          after,
+        ]);
+        const reader = new BodyReader("chunked");
+        const found: Buffer[] = [];
+        for (let at = 0, turn = 0; at < coded.length; turn++) {
+          const size = sizes[turn % sizes.length] ?? 1;
+          found.push(...reader.push(coded.subarray(at, at + size)));
+          at += size;
+          if (reader.done) {
+            reader.rest = Buffer.concat([reader.rest, coded.subarray(at)]);
+            break;
+          }
         }
-      }
-      expect(Buffer.concat(found)).toEqual(Buffer.concat(parts));
-      expect(reader.done).toBe(true);
-      expect(reader.rest).toEqual(Buffer.from(after));
-    }),
+        expect(Buffer.concat(found)).toEqual(Buffer.concat(parts));
+        expect(reader.done).toBe(true);
+        expect(reader.rest).toEqual(Buffer.from(after));
+      },
+    ),
   );
 });
 
 test("an address that means all of them is refused", () => {
-  const options = { port: 0, limits: LIMITS, refuse: () => ({ status: 400, headers: {}, body: "" }) };
+  const options = {
+    port: 0,
+    limits: LIMITS,
+    refuse: () => ({ status: 400, headers: {}, body: "" }),
+  };
   for (const address of ["0.0.0.0", "::", ""]) {
-    expect(() => listen({ ...options, address }, handler)).toThrow(expect.objectContaining({ id: "wildcard-address" }));
+    expect(() => listen({ ...options, address }, handler)).toThrow(
+      expect.objectContaining({ id: "wildcard-address" }),
+    );
   }
-  expect(() => listen({ ...options, address: "127.0.0.1", port: listener.port }, handler)).toThrow(expect.objectContaining({ id: "port-taken" }));
+  expect(() => listen({ ...options, address: "127.0.0.1", port: listener.port }, handler)).toThrow(
+    expect.objectContaining({ id: "port-taken" }),
+  );
 });

@@ -4,7 +4,13 @@ import { readFileSync } from "node:fs";
 import { createServer, type TLSSocket } from "node:tls";
 import { makeAuthority, type Authority, type Issued } from "../support/certificates.ts";
 import { serveScripted, type EngineServer } from "../support/engine_server.ts";
-import { freePort, readAnswer, startGateway, worldFolder, type RunningGateway } from "../support/gateway_world.ts";
+import {
+  freePort,
+  readAnswer,
+  startGateway,
+  worldFolder,
+  type RunningGateway,
+} from "../support/gateway_world.ts";
 import type { Script } from "../support/scripted_engine.ts";
 
 const SCRIPT: Script = { tokens: Array.from({ length: 120 }, (_, at) => ` word${at}`) };
@@ -36,7 +42,12 @@ beforeAll(async () => {
   phantomId = authority.issue("phantom");
   shadowId = authority.issue("shadow");
   phantomEngine = serveScripted(place.folder, SCRIPT, [], 2);
-  shadowEngine = serveScripted(place.folder, SCRIPT, Array(20).fill({ pieces: [400] }), 15);
+  shadowEngine = serveScripted(
+    place.folder,
+    SCRIPT,
+    Array.from({ length: 20 }, () => ({ pieces: [400] })),
+    15,
+  );
   phantom = await gateway({
     host: "phantom",
     pairing: pairing(phantomId),
@@ -48,7 +59,12 @@ beforeAll(async () => {
     pairing: pairing(shadowId),
     engines: [
       local(shadowEngine, "shadow"),
-      { name: "phantom", kind: "peer", url: `https://127.0.0.1:${phantom.peersPort}`, fingerprint: phantomId.fingerprint },
+      {
+        name: "phantom",
+        kind: "peer",
+        url: `https://127.0.0.1:${phantom.peersPort}`,
+        fingerprint: phantomId.fingerprint,
+      },
     ],
   });
 });
@@ -60,7 +76,8 @@ afterAll(async () => {
 });
 
 const CHAT = { messages: [{ role: "user", content: "Go" }], stream: true, temperature: 0 };
-const ask = (at: RunningGateway, body: Record<string, unknown> = CHAT) => readAnswer(at.post("/v1/chat/completions", body));
+const ask = (at: RunningGateway, body: Record<string, unknown> = CHAT) =>
+  readAnswer(at.post("/v1/chat/completions", body));
 
 async function until(what: () => Promise<boolean>): Promise<void> {
   const end = Date.now() + 15_000;
@@ -75,15 +92,24 @@ async function stateOf(at: RunningGateway, name: string): Promise<string | undef
 }
 
 test("an answer is carried over to the peer when the local engine dies, and the local one serves again when it is calm", async () => {
-  for (const name of ["shadow", "phantom"]) await until(async () => (await stateOf(shadow, name)) === "up");
+  for (const name of ["shadow", "phantom"])
+    await until(async () => (await stateOf(shadow, name)) === "up");
   const asked = ask(shadow);
   await until(async () => shadowEngine.asked.length > 0);
   await Bun.sleep(500);
   shadowEngine.kill();
   const answer = await asked;
-  expect(answer).toMatchObject({ error: undefined, text: TEXT, whole: true, served: { served_by: ["shadow", "phantom"], carried_over: 1 } });
+  expect(answer).toMatchObject({
+    error: undefined,
+    text: TEXT,
+    whole: true,
+    served: { served_by: ["shadow", "phantom"], carried_over: 1 },
+  });
   const meanwhile = await ask(shadow);
-  expect(meanwhile).toMatchObject({ text: TEXT, served: { served_by: ["phantom"], carried_over: 0 } });
+  expect(meanwhile).toMatchObject({
+    text: TEXT,
+    served: { served_by: ["phantom"], carried_over: 0 },
+  });
   shadowEngine.revive();
   const back = performance.now();
   await until(async () => (await stateOf(shadow, "shadow")) === "up");
@@ -97,7 +123,9 @@ async function knock(identity: Issued | undefined, ca = authority.ca): Promise<s
     const response = await fetch(`https://127.0.0.1:${phantom.peersPort}/shelter/health`, {
       tls: {
         ca: readFileSync(ca, "utf8"),
-        ...(identity ? { cert: readFileSync(identity.cert, "utf8"), key: readFileSync(identity.key, "utf8") } : {}),
+        ...(identity
+          ? { cert: readFileSync(identity.cert, "utf8"), key: readFileSync(identity.key, "utf8") }
+          : {}),
       },
     });
     return `${response.status} ${await response.text()}`;
@@ -113,7 +141,9 @@ test("only the paired certificate comes in", async () => {
   expect(await knock(authority.issue("late", -1))).toBe("refused");
   expect(await knock(phantomId)).toBe("refused");
   expect(await knock(makeAuthority(place.folder, "foreign").issue("shadow"))).toBe("refused");
-  const plain = await fetch(`http://127.0.0.1:${phantom.peersPort}/shelter/health`).catch(() => "refused");
+  const plain = await fetch(`http://127.0.0.1:${phantom.peersPort}/shelter/health`).catch(
+    () => "refused",
+  );
   expect(plain).toBe("refused");
 });
 
@@ -121,7 +151,14 @@ test("a peer with another certificate than the paired one is not asked", async (
   const wrong = await gateway(
     {
       pairing: pairing(shadowId),
-      engines: [{ name: "phantom", kind: "peer", url: `https://127.0.0.1:${phantom.peersPort}`, fingerprint: shadowId.fingerprint }],
+      engines: [
+        {
+          name: "phantom",
+          kind: "peer",
+          url: `https://127.0.0.1:${phantom.peersPort}`,
+          fingerprint: shadowId.fingerprint,
+        },
+      ],
     },
     false,
   );
@@ -131,13 +168,23 @@ test("a peer with another certificate than the paired one is not asked", async (
 
 test("a peer is asked for its own engine, and passes nothing on", async () => {
   const circle = await freePort();
-  const one = await gateway({
-    host: "one",
-    pairing: pairing(phantomId),
-    peers: { address: "127.0.0.1", port: circle, allow: [phantomId.fingerprint] },
-    engines: [{ name: "itself", kind: "peer", url: `https://127.0.0.1:${circle}`, fingerprint: phantomId.fingerprint }],
-    limits: { outageTime: 300 },
-  }, false);
+  const one = await gateway(
+    {
+      host: "one",
+      pairing: pairing(phantomId),
+      peers: { address: "127.0.0.1", port: circle, allow: [phantomId.fingerprint] },
+      engines: [
+        {
+          name: "itself",
+          kind: "peer",
+          url: `https://127.0.0.1:${circle}`,
+          fingerprint: phantomId.fingerprint,
+        },
+      ],
+      limits: { outageTime: 300 },
+    },
+    false,
+  );
   const answer = await ask(one, { ...CHAT, stream: false });
   expect(answer.status).toBe(503);
   expect(answer.error).toMatchObject({ code: "no_engine" });
@@ -154,12 +201,34 @@ const HOSTILE: readonly (readonly [string, (socket: TLSSocket) => void])[] = [
   ["sends a truncated stream", (socket) => socket.end(`${OK}\r\n${event("x").slice(0, 30)}`)],
   ["ends a stream without its end", (socket) => socket.end(`${OK}\r\n${event("")}`)],
   ["sends an event without end", (socket) => flood(socket, `${OK}\r\ndata: `, "a".repeat(65_536))],
-  ["sends events without end that say nothing", (socket) => flood(socket, `${OK}\r\n`, event("").repeat(300))],
+  [
+    "sends events without end that say nothing",
+    (socket) => flood(socket, `${OK}\r\n`, event("").repeat(300)),
+  ],
   ["sends what is no JSON", (socket) => socket.end(`${OK}\r\ndata: {"choices":[{]}\n\n`)],
   ["sends JSON of another kind", (socket) => socket.end(`${OK}\r\ndata: [[[]]]\n\n`)],
-  ["sends bytes that are no text", (socket) => socket.end(Buffer.concat([Buffer.from(`${OK}\r\ndata: `), Buffer.from([0xff, 0xfe, 0x80, 10, 10])]))],
-  ["sends us elsewhere", (socket) => socket.end("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")],
-  ["compresses a bomb", (socket) => socket.end(`${OK}Content-Encoding: gzip\r\n\r\n${Buffer.from(Bun.gzipSync(Buffer.alloc(30_000_000))).toString("latin1")}`, "latin1")],
+  [
+    "sends bytes that are no text",
+    (socket) =>
+      socket.end(
+        Buffer.concat([Buffer.from(`${OK}\r\ndata: `), Buffer.from([0xff, 0xfe, 0x80, 10, 10])]),
+      ),
+  ],
+  [
+    "sends us elsewhere",
+    (socket) =>
+      socket.end(
+        "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+      ),
+  ],
+  [
+    "compresses a bomb",
+    (socket) =>
+      socket.end(
+        `${OK}Content-Encoding: gzip\r\n\r\n${Buffer.from(Bun.gzipSync(Buffer.alloc(30_000_000))).toString("latin1")}`,
+        "latin1",
+      ),
+  ],
 ];
 
 function flood(socket: TLSSocket, first: string, piece: string): void {
@@ -186,7 +255,8 @@ for (const [what, attack] of HOSTILE) {
         socket.on("data", (bytes: Buffer) => {
           const before = seen;
           seen += bytes.toString("latin1");
-          if (seen.startsWith("GET")) socket.end('HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"engine":"up"}');
+          if (seen.startsWith("GET"))
+            socket.end('HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"engine":"up"}');
           else if (seen.includes("\r\n\r\n") && !before.includes("\r\n\r\n")) attack(socket);
         });
       },
@@ -197,14 +267,22 @@ for (const [what, attack] of HOSTILE) {
       {
         pairing: pairing(shadowId),
         engines: [
-          { name: "phantom", kind: "peer", url: `https://127.0.0.1:${port}`, fingerprint: phantomId.fingerprint },
+          {
+            name: "phantom",
+            kind: "peer",
+            url: `https://127.0.0.1:${port}`,
+            fingerprint: phantomId.fingerprint,
+          },
           local(phantomEngine, "shadow"),
         ],
       },
       false,
     );
     try {
-      await until(async () => (await stateOf(host, "phantom")) === "up" && (await stateOf(host, "shadow")) === "up");
+      await until(
+        async () =>
+          (await stateOf(host, "phantom")) === "up" && (await stateOf(host, "shadow")) === "up",
+      );
       const before = process.memoryUsage().rss;
       const answer = await ask(host);
       expect(answer).toMatchObject({ error: undefined, text: TEXT, whole: true });

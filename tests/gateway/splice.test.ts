@@ -2,24 +2,55 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { choiceOf, kitchenOf, streamOf, wholeOf } from "../support/gateway_kitchen.ts";
-import { scriptedEngine, streamText, type Script, type Trouble } from "../support/scripted_engine.ts";
+import {
+  scriptedEngine,
+  streamText,
+  type Script,
+  type Trouble,
+} from "../support/scripted_engine.ts";
 
-const CHAT = { messages: [{ role: "user", content: "Go" }], temperature: 0, stream_options: { include_usage: true } };
+const CHAT = {
+  messages: [{ role: "user", content: "Go" }],
+  temperature: 0,
+  stream_options: { include_usage: true },
+};
 
 /** Tokens as real ones are: letters of one to four bytes, joined ones, spaces, line breaks, quotes, what looks like the stream itself. */
 const token = fc.oneof(
   fc.string({ unit: "grapheme", minLength: 1, maxLength: 4 }),
-  fc.constantFrom(" the", "\n", "\n\n", "data: ", "[DONE]", '"', "\\", "é", "漢字", "👩‍👩‍👧", "\u2028", "ha", "ha ha"),
+  fc.constantFrom(
+    " the",
+    "\n",
+    "\n\n",
+    "data: ",
+    "[DONE]",
+    '"',
+    "\\",
+    "é",
+    "漢字",
+    "👩‍👩‍👧",
+    "\u2028",
+    "ha",
+    "ha ha",
+  ),
 );
 const tokens = fc.array(token, { minLength: 1, maxLength: 12 });
 const script: fc.Arbitrary<Script> = fc.record({ tokens }, { requiredKeys: ["tokens"] });
 const troubles = fc.array(
-  fc.record<Trouble>({ cutAt: fc.nat(9000), pieces: fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 4 }) }),
+  fc.record<Trouble>({
+    cutAt: fc.nat(9000),
+    pieces: fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 4 }),
+  }),
   { minLength: 1, maxLength: 5 },
 );
 
 /** The engines' troubles in turn: an engine that fails is down, so the next stream is the other's; once both were down the first comes back. */
-async function carried(kind: "chat" | "text", body: Record<string, unknown>, one: Script, list: readonly Trouble[]) {
+async function carried(
+  kind: "chat" | "text",
+  body: Record<string, unknown>,
+  one: Script,
+  list: readonly Trouble[],
+) {
   const engines = list.map((trouble) => scriptedEngine(one, [trouble]));
   const kitchen = kitchenOf([...engines, scriptedEngine(one)], { limits: { attempts: 20 } });
   try {
@@ -42,7 +73,9 @@ for (const kind of ["chat", "text"] as const) {
         const ends = seen.chunks.filter((chunk) => choiceOf(chunk)?.["finish_reason"] != null);
         expect(ends.map((chunk) => choiceOf(chunk)?.["finish_reason"])).toEqual(["stop"]);
         if (kind === "chat") {
-          const roles = seen.chunks.filter((chunk) => (choiceOf(chunk)?.["delta"] as { role?: string } | undefined)?.role);
+          const roles = seen.chunks.filter(
+            (chunk) => (choiceOf(chunk)?.["delta"] as { role?: string } | undefined)?.role,
+          );
           expect(roles).toHaveLength(1);
         }
       }),
@@ -110,7 +143,9 @@ test("the limit of tokens is that of the whole answer", async () => {
       const { seen } = await carried("chat", { ...CHAT, max_tokens: max }, one, [{ cutAt }]);
       expect(seen.text).toBe(one.tokens.slice(0, max).join(""));
       const ends = seen.chunks.flatMap((chunk) => choiceOf(chunk)?.["finish_reason"] ?? []);
-      expect(ends).toEqual([max < 6 ? "length" : max === 6 ? expect.stringMatching(/^(stop|length)$/) : "stop"]);
+      expect(ends).toEqual([
+        max < 6 ? "length" : max === 6 ? expect.stringMatching(/^(stop|length)$/) : "stop",
+      ]);
     }
   }
 });
@@ -119,7 +154,10 @@ test("an engine that does not go on from what was said is not believed", async (
   const one: Script = { tokens: ["Paris", " is", " the", " capital"] };
   const cutAt = streamText(one, { messages: [] }).indexOf(" the");
   for (const echo of ["Paris was", "", "Pari", "paris is"]) {
-    const kitchen = kitchenOf([scriptedEngine(one, [{ cutAt }]), scriptedEngine(one, [{ echo }, { echo }])]);
+    const kitchen = kitchenOf([
+      scriptedEngine(one, [{ cutAt }]),
+      scriptedEngine(one, [{ echo }, { echo }]),
+    ]);
     const seen = await streamOf(kitchen, "chat", CHAT);
     kitchen.stop();
     expect(seen.text).toBe("Paris is");
@@ -142,9 +180,15 @@ test("tool calls are shown whole or not at all, and asked again", async () => {
     const { seen } = await carried("chat", body, one, [{ cutAt }]);
     expect(seen.error).toBeUndefined();
     expect(seen.text).toBe("Let me look");
-    const calls = seen.chunks.flatMap((chunk) => ((choiceOf(chunk)?.["delta"] as { tool_calls?: unknown[] } | undefined)?.tool_calls ?? []) as { function: { arguments: string } }[]);
+    const calls = seen.chunks.flatMap(
+      (chunk) =>
+        ((choiceOf(chunk)?.["delta"] as { tool_calls?: unknown[] } | undefined)?.tool_calls ??
+          []) as { function: { arguments: string } }[],
+    );
     expect(calls.map((call) => call.function.arguments).join("")).toBe('{"city":"Paris"}');
-    expect(seen.chunks.flatMap((chunk) => choiceOf(chunk)?.["finish_reason"] ?? [])).toEqual(["tool_calls"]);
+    expect(seen.chunks.flatMap((chunk) => choiceOf(chunk)?.["finish_reason"] ?? [])).toEqual([
+      "tool_calls",
+    ]);
   }
 });
 
@@ -190,12 +234,20 @@ for (const [what, more] of STAYS) {
 
 test("another model on the other host continues nothing, but may start anew", async () => {
   const one: Script = { tokens: ["one", " two", " three"] };
-  const models = [{ name: "m", on: { a: { name: "x", sha256: "1".repeat(64) }, b: { name: "y", sha256: "2".repeat(64) } } }];
+  const models = [
+    {
+      name: "m",
+      on: { a: { name: "x", sha256: "1".repeat(64) }, b: { name: "y", sha256: "2".repeat(64) } },
+    },
+  ];
   const cutAt = streamText(one, { messages: [] }).indexOf(" three");
   const shown = kitchenOf([scriptedEngine(one, [{ cutAt }]), scriptedEngine(one)], { models });
   const seen = await streamOf(shown, "chat", { ...CHAT, model: "m" });
   shown.stop();
-  expect(seen.error).toMatchObject({ code: "not_carried_over", message: expect.stringContaining("another model") });
+  expect(seen.error).toMatchObject({
+    code: "not_carried_over",
+    message: expect.stringContaining("another model"),
+  });
   const second = scriptedEngine(one);
   const early = kitchenOf([scriptedEngine(one, [{ cutAt: 300 }]), second], { models });
   const anew = await streamOf(early, "chat", { ...CHAT, model: "m" });
@@ -207,7 +259,13 @@ test("another model on the other host continues nothing, but may start anew", as
 
 test("a client's own opening is continued, not doubled", async () => {
   const one: Script = { tokens: ["Roses", " are", " red", ", violets"] };
-  const opened = { messages: [{ role: "user", content: "Poem" }, { role: "assistant", content: "Roses are" }], temperature: 0 };
+  const opened = {
+    messages: [
+      { role: "user", content: "Poem" },
+      { role: "assistant", content: "Roses are" },
+    ],
+    temperature: 0,
+  };
   const length = Buffer.byteLength(streamText(one, opened));
   for (let cutAt = 0; cutAt < length; cutAt += 17) {
     const { seen } = await carried("chat", opened, one, [{ cutAt }]);

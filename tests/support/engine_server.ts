@@ -1,7 +1,12 @@
 /** A scripted engine behind a real loopback port, with /health and a key like llama-server's. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { scriptedEngine, type Script, type ScriptedEngine, type Trouble } from "./scripted_engine.ts";
+import {
+  scriptedEngine,
+  type Script,
+  type ScriptedEngine,
+  type Trouble,
+} from "./scripted_engine.ts";
 
 export interface EngineServer extends ScriptedEngine {
   readonly url: string;
@@ -15,7 +20,12 @@ export interface EngineServer extends ScriptedEngine {
 let made = 0;
 
 /** Serves a scripted engine; requests without the key are refused. `pace` is the pause before each piece of a stream, in milliseconds. */
-export function serveScripted(folder: string, script: Script, troubles: readonly Trouble[] = [], pace = 0): EngineServer {
+export function serveScripted(
+  folder: string,
+  script: Script,
+  troubles: readonly Trouble[] = [],
+  pace = 0,
+): EngineServer {
   const engine = scriptedEngine(script, troubles);
   const key = `engine-key-${++made}`;
   const keyFile = join(folder, key);
@@ -29,7 +39,10 @@ export function serveScripted(folder: string, script: Script, troubles: readonly
         const { pathname } = new URL(request.url);
         if (pathname === "/health") return Response.json({ status: "ok" });
         if (request.headers.get("authorization") !== `Bearer ${key}`) {
-          return Response.json({ error: { message: "Invalid API Key", type: "authentication_error", code: 401 } }, { status: 401 });
+          return Response.json(
+            { error: { message: "Invalid API Key", type: "authentication_error", code: 401 } },
+            { status: 401 },
+          );
         }
         const body = request.method === "POST" ? await request.text() : undefined;
         const response = await engine.dial(request.url, {

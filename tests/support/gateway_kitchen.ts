@@ -18,16 +18,32 @@ export interface TestKitchen extends Kitchen {
 /** Engines "a", "b" … in their order, all up; no monitor watches them. */
 export function kitchenOf(
   scripted: readonly ScriptedEngine[],
-  options: { readonly limits?: Partial<Limits>; readonly models?: readonly ModelConfig[]; readonly slots?: number } = {},
+  options: {
+    readonly limits?: Partial<Limits>;
+    readonly models?: readonly ModelConfig[];
+    readonly slots?: number;
+  } = {},
 ): TestKitchen {
   const engines = scripted.map((one, at) => {
     const name = String.fromCharCode(97 + at);
-    const config = { name, kind: "local", url: `http://127.0.0.1:${at + 1}`, slots: options.slots ?? 4 } as const;
-    const engine = new Engine(config, one.dial, () => undefined, () => Date.now());
+    const config = {
+      name,
+      kind: "local",
+      url: `http://127.0.0.1:${at + 1}`,
+      slots: options.slots ?? 4,
+    } as const;
+    const engine = new Engine(
+      config,
+      one.dial,
+      () => undefined,
+      () => Date.now(),
+    );
     engine.prove(true);
     return engine;
   });
-  const pool = new Pool(engines, { ...DEFAULT_LIMITS, outageTime: 300, ...options.limits }, () => Date.now());
+  const pool = new Pool(engines, { ...DEFAULT_LIMITS, outageTime: 300, ...options.limits }, () =>
+    Date.now(),
+  );
   const stop = pool.start();
   return { engines, pool, models: options.models ?? [], counts: noCounts(), stop };
 }
@@ -41,7 +57,12 @@ export interface Seen {
 }
 
 /** Asks for a stream and reads it to its end, however that is. */
-export async function streamOf(kitchen: Kitchen, kind: "chat" | "text", body: Record<string, unknown>, signal = new AbortController().signal): Promise<Seen> {
+export async function streamOf(
+  kitchen: Kitchen,
+  kind: "chat" | "text",
+  body: Record<string, unknown>,
+  signal = new AbortController().signal,
+): Promise<Seen> {
   const chunks: Chunk[] = [];
   let error: unknown;
   try {
@@ -52,13 +73,23 @@ export async function streamOf(kitchen: Kitchen, kind: "chat" | "text", body: Re
   } catch (thrown) {
     error = thrown;
   }
-  return { chunks, text: said(chunks, "content"), reasoning: said(chunks, "reasoning_content"), ...(error === undefined ? {} : { error }) };
+  return {
+    chunks,
+    text: said(chunks, "content"),
+    reasoning: said(chunks, "reasoning_content"),
+    ...(error === undefined ? {} : { error }),
+  };
 }
 
 /** Asks for a whole answer. */
-export async function wholeOf(kitchen: Kitchen, kind: "chat" | "text", body: Record<string, unknown>): Promise<Record<string, unknown>> {
+export async function wholeOf(
+  kitchen: Kitchen,
+  kind: "chat" | "text",
+  body: Record<string, unknown>,
+): Promise<Record<string, unknown>> {
   const fold = new Fold(kind);
-  for await (const one of answer(kitchen, parseAsk(kind, body), new AbortController().signal).happenings) {
+  for await (const one of answer(kitchen, parseAsk(kind, body), new AbortController().signal)
+    .happenings) {
     if ("anew" in one) fold.clear();
     else fold.add(one.chunk);
   }
@@ -75,7 +106,8 @@ function said(chunks: readonly Chunk[], channel: string): string {
     .map((chunk) => {
       const choice = choiceOf(chunk);
       const delta = (choice?.["delta"] ?? {}) as Record<string, unknown>;
-      return String(delta[channel] ?? (channel === "content" ? (choice?.["text"] ?? "") : ""));
+      const found = delta[channel] ?? (channel === "content" ? choice?.["text"] : undefined);
+      return typeof found === "string" ? found : "";
     })
     .join("");
 }

@@ -70,10 +70,26 @@ export async function startEngine(
       // the kernel ends it when the test is killed
       ...(existsSync(SETPRIV) ? [SETPRIV, "--pdeathsig", "KILL"] : []),
       files.program,
-      ...["--model", files.model, "--alias", "small", "--host", "127.0.0.1", "--port", String(port)],
+      ...[
+        "--model",
+        files.model,
+        "--alias",
+        "small",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        String(port),
+      ],
       ...["--api-key-file", keyFile, "--no-ui", "--offline", "--device", "none", "--threads", "1"],
       ...["--parallel", String(slots), "--ctx-size", String(options.context ?? slots * 2048)],
-      ...["--batch-size", "256", "--ubatch-size", "256", "--log-file", join(folder, `engine-${port}.log`)],
+      ...[
+        "--batch-size",
+        "256",
+        "--ubatch-size",
+        "256",
+        "--log-file",
+        join(folder, `engine-${port}.log`),
+      ],
     ],
     { stdio: ["ignore", "ignore", "ignore"] },
   );
@@ -145,13 +161,18 @@ export async function startGateway(
   const stopping = new AbortController();
   const notes: string[] = [];
   let ready: (ports: { port: number; peersPort?: number }) => void = () => undefined;
-  const listening = new Promise<{ port: number; peersPort?: number }>((resolve) => (ready = resolve));
+  const listening = new Promise<{ port: number; peersPort?: number }>(
+    (resolve) => (ready = resolve),
+  );
   const probe = createProbe(thisMachine(), home, "here");
   const ended = runGateway(
     { probe, path, onReady: (ports) => ready(ports), onNote: (note) => void notes.push(note) },
     stopping.signal,
   );
-  const ports = await Promise.race([listening, ended.then(() => Promise.reject(new Error("it ended")))]);
+  const ports = await Promise.race([
+    listening,
+    ended.then(() => Promise.reject(new Error("it ended"))),
+  ]);
   const url = `http://127.0.0.1:${ports.port}`;
   const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
   const gateway: RunningGateway = {
@@ -176,11 +197,12 @@ export async function startGateway(
     },
   };
   const until = Date.now() + 60_000;
-  while (wait && !(await fetch(`${url}/health`)).ok) {
-    if (Date.now() > until) throw new Error(`no engine came up: ${JSON.stringify(await gateway.status())}`);
+  for (;;) {
+    if (!wait || (await fetch(`${url}/health`)).ok) return gateway;
+    if (Date.now() > until)
+      throw new Error(`no engine came up: ${JSON.stringify(await gateway.status())}`);
     await Bun.sleep(50);
   }
-  return gateway;
 }
 
 /** What a client saw of one answer. Times are milliseconds. */
@@ -217,7 +239,10 @@ export async function readAnswer(asking: Promise<Response>): Promise<Answer> {
     usage = (document["usage"] as typeof usage) ?? usage;
     served = (document["shelter"] as typeof served) ?? served;
     for (const choice of (document["choices"] ?? []) as Record<string, unknown>[]) {
-      const from = (choice["delta"] ?? choice["message"] ?? { content: choice["text"] }) as Record<string, unknown>;
+      const from = (choice["delta"] ?? choice["message"] ?? { content: choice["text"] }) as Record<
+        string,
+        unknown
+      >;
       const content = from["content"];
       if (typeof content === "string" && content !== "") {
         const now = performance.now();
@@ -239,7 +264,8 @@ export async function readAnswer(asking: Promise<Response>): Promise<Answer> {
         rest = lines.pop() ?? "";
         for (const line of lines) {
           if (line === "data: [DONE]") seen.whole = true;
-          else if (line.startsWith("data: ")) take(JSON.parse(line.slice(6)) as Record<string, unknown>);
+          else if (line.startsWith("data: "))
+            take(JSON.parse(line.slice(6)) as Record<string, unknown>);
         }
       }
     } catch (broken) {
@@ -249,5 +275,15 @@ export async function readAnswer(asking: Promise<Response>): Promise<Answer> {
     take((await response.json()) as Record<string, unknown>);
     seen.whole = response.status === 200;
   }
-  return { status: response.status, ...seen, usage, ids, served, error, firstMs, silenceMs, tookMs: performance.now() - began };
+  return {
+    status: response.status,
+    ...seen,
+    usage,
+    ids,
+    served,
+    error,
+    firstMs,
+    silenceMs,
+    tookMs: performance.now() - began,
+  };
 }

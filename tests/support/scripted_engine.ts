@@ -52,18 +52,29 @@ const MODEL = "scripted";
 let ids = 0;
 
 /** The whole stream of one answer, as text. */
-export function streamText(script: Script, body: Readonly<Record<string, unknown>>, trouble: Trouble = {}): string {
+export function streamText(
+  script: Script,
+  body: Readonly<Record<string, unknown>>,
+  trouble: Trouble = {},
+): string {
   const chat = Array.isArray(body["messages"]);
   const id = `chatcmpl-${++ids}`;
   const created = 1_700_000_000 + ids;
-  const envelope = { created, id, model: MODEL, system_fingerprint: "b1", object: chat ? "chat.completion.chunk" : "text_completion" };
+  const envelope = {
+    created,
+    id,
+    model: MODEL,
+    system_fingerprint: "b1",
+    object: chat ? "chat.completion.chunk" : "text_completion",
+  };
   const events: string[] = [];
   const said = chat ? lastSaid(body) : undefined;
   const answer = script.tokens.join("");
   const thought = (script.thoughts ?? []).join("");
   const before = said ?? textSaid(script, body);
   const prompt = (script.promptTokens ?? 10) + before.tokens;
-  const limit = typeof body["max_tokens"] === "number" ? body["max_tokens"] : Number.POSITIVE_INFINITY;
+  const limit =
+    typeof body["max_tokens"] === "number" ? body["max_tokens"] : Number.POSITIVE_INFINITY;
   let made = 0;
   const timings = () => ({
     cache_n: 0,
@@ -72,7 +83,11 @@ export function streamText(script: Script, body: Readonly<Record<string, unknown
     predicted_n: made,
     predicted_ms: made * 5,
   });
-  const send = (delta: Record<string, unknown>, more: Record<string, unknown> = {}, finish: string | null = null) =>
+  const send = (
+    delta: Record<string, unknown>,
+    more: Record<string, unknown> = {},
+    finish: string | null = null,
+  ) =>
     events.push(
       JSON.stringify({
         choices: [
@@ -85,14 +100,20 @@ export function streamText(script: Script, body: Readonly<Record<string, unknown
       }),
     );
   const role = { role: "assistant", content: null };
-  const progress = (processed: number) => ({ prompt_progress: { total: prompt, cache: 0, processed, time_ms: 0 }, timings: timings() });
+  const progress = (processed: number) => ({
+    prompt_progress: { total: prompt, cache: 0, processed, time_ms: 0 },
+    timings: timings(),
+  });
   send(role, progress(0));
   if (chat && before.reasoning !== "") send({ reasoning_content: before.reasoning });
   if (chat && before.content !== "") send({ content: trouble.echo ?? before.content });
   send(role, progress(prompt));
   send(role);
   const thoughts = rest(script.thoughts ?? [], before.reasoning);
-  const tokens = before.content === "" || answer.startsWith(before.content) ? rest(script.tokens, before.content) : ["?"];
+  const tokens =
+    before.content === "" || answer.startsWith(before.content)
+      ? rest(script.tokens, before.content)
+      : ["?"];
   let cutShort = false;
   const say = (delta: Record<string, unknown>) => {
     if (made >= limit) {
@@ -102,11 +123,17 @@ export function streamText(script: Script, body: Readonly<Record<string, unknown
     made++;
     send(delta, { timings: timings() });
   };
-  if (before.content === "" || before.reasoning.length < thought.length) for (const one of thoughts) say({ reasoning_content: one });
+  if (before.content === "" || before.reasoning.length < thought.length)
+    for (const one of thoughts) say({ reasoning_content: one });
   for (const one of tokens) say({ content: one });
   for (const one of script.calls ?? []) say({ tool_calls: [one] });
   const finish = cutShort ? "length" : (script.finish ?? (script.calls ? "tool_calls" : "stop"));
-  const usage = { completion_tokens: made, prompt_tokens: prompt, total_tokens: prompt + made, prompt_tokens_details: { cached_tokens: 0 } };
+  const usage = {
+    completion_tokens: made,
+    prompt_tokens: prompt,
+    total_tokens: prompt + made,
+    prompt_tokens_details: { cached_tokens: 0 },
+  };
   if (chat) {
     send({}, {}, finish);
     events.push(JSON.stringify({ choices: [], ...envelope, usage, timings: timings() }));
@@ -137,8 +164,9 @@ interface Before {
 function lastSaid(body: Readonly<Record<string, unknown>>): Before | undefined {
   const last = (body["messages"] as readonly Record<string, unknown>[]).at(-1);
   if (last?.["role"] !== "assistant") return { content: "", reasoning: "", tokens: 0 };
-  const content = String(last["content"] ?? "");
-  const reasoning = String(last["reasoning_content"] ?? "");
+  const text = (key: string) => (typeof last[key] === "string" ? last[key] : "");
+  const content = text("content");
+  const reasoning = text("reasoning_content");
   return { content, reasoning, tokens: content.length + reasoning.length };
 }
 
@@ -158,17 +186,28 @@ export function scriptedEngine(script: Script, troubles: readonly Trouble[] = []
       const { pathname } = new URL(url);
       if (!engine.alive) return Promise.reject(new Error("refused"));
       if (request.method === "GET") {
-        return Promise.resolve(Response.json(pathname === "/v1/models" ? { data: [{ id: MODEL }] } : { status: "ok" }));
+        return Promise.resolve(
+          Response.json(pathname === "/v1/models" ? { data: [{ id: MODEL }] } : { status: "ok" }),
+        );
       }
       const body = JSON.parse(request.body ?? "{}") as Record<string, unknown>;
-      if (body["stream"] !== true) return Promise.resolve(Response.json({ choices: [{ text: "x" }] }));
+      if (body["stream"] !== true)
+        return Promise.resolve(Response.json({ choices: [{ text: "x" }] }));
       const trouble = troubles[asked.length] ?? {};
-      asked.push({ path: pathname, body, authorization: request.headers["Authorization"], signal: request.signal });
+      asked.push({
+        path: pathname,
+        body,
+        authorization: request.headers["Authorization"],
+        signal: request.signal,
+      });
       if (trouble.reply) return Promise.resolve(trouble.reply());
       return Promise.resolve(
-        new Response(bytesOf(Buffer.from(streamText(script, body, trouble)), trouble, request.signal), {
-          headers: { "Content-Type": "text/event-stream" },
-        }),
+        new Response(
+          bytesOf(Buffer.from(streamText(script, body, trouble)), trouble, request.signal),
+          {
+            headers: { "Content-Type": "text/event-stream" },
+          },
+        ),
       );
     },
   };
@@ -176,8 +215,16 @@ export function scriptedEngine(script: Script, troubles: readonly Trouble[] = []
 }
 
 /** The bytes as the world lets them through. */
-export function bytesOf(whole: Buffer, trouble: Trouble, signal: AbortSignal): ReadableStream<Uint8Array> {
-  const { cutAt = Number.POSITIVE_INFINITY, stallAt = Number.POSITIVE_INFINITY, pieces = [whole.length] } = trouble;
+export function bytesOf(
+  whole: Buffer,
+  trouble: Trouble,
+  signal: AbortSignal,
+): ReadableStream<Uint8Array> {
+  const {
+    cutAt = Number.POSITIVE_INFINITY,
+    stallAt = Number.POSITIVE_INFINITY,
+    pieces = [whole.length],
+  } = trouble;
   const end = Math.min(whole.length, cutAt, stallAt);
   let at = 0;
   let turn = 0;
