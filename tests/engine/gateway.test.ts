@@ -16,13 +16,17 @@ let engines: RealEngine[] = [];
 let gateway: RunningGateway;
 let undisturbed: readonly Answer[];
 
+/**
+ * Questions whose next token is never a near tie: where two are almost as likely, the engine itself answers differently from run to run, as its
+ * sums depend on what else is in the batch (measured: 2 of 24 cold continuations of free prose, 0 of 48 with batch-invariant kernels).
+ */
 const QUESTIONS = [
-  "Write a story about a mountain shelter.",
-  "Explain how bread is made.",
-  "Describe the sea to someone who has never seen it.",
-  "List the planets and say something about each.",
+  "Count from 1 to 100.",
+  "Count from 200 to 300.",
+  "List the even numbers from 2 to 200.",
+  "Count from 50 to 150.",
 ];
-const TOKENS = 40;
+const TOKENS = 60;
 /** Longest silence that the issue allows after each disturbance, in milliseconds. */
 const SILENCE = { SIGKILL: 1000, SIGTERM: 1000, SIGSTOP: 5000 } as const;
 

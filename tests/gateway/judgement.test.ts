@@ -164,6 +164,8 @@ test("the line: bounded, in order, begun answers first, and nobody gets a place 
             const order = got.filter((one) => one.begun === kind).map((one) => one.at);
             expect(order).toEqual([...order].sort((a, b) => a - b));
           }
+          const begunWaits = waiting.some((one) => one.begun);
+          if (begunWaits && step === "free") expect(got.at(-1)?.begun).toBe(true);
           if (free > 0) expect(waiting).toHaveLength(0);
         }
       },

@@ -19,6 +19,9 @@ const place = worldFolder();
 let authority: Authority;
 let phantomId: Issued;
 let shadowId: Issued;
+/** On the list, but out of date, or of an authority that nobody believes. */
+let lateId: Issued;
+let foreignId: Issued;
 let phantomEngine: EngineServer;
 let shadowEngine: EngineServer;
 let phantom: RunningGateway;
@@ -41,6 +44,8 @@ beforeAll(async () => {
   authority = makeAuthority(place.folder);
   phantomId = authority.issue("phantom");
   shadowId = authority.issue("shadow");
+  lateId = authority.issue("late", -1);
+  foreignId = makeAuthority(place.folder, "foreign").issue("shadow");
   phantomEngine = serveScripted(place.folder, SCRIPT, [], 2);
   shadowEngine = serveScripted(
     place.folder,
@@ -51,7 +56,11 @@ beforeAll(async () => {
   phantom = await gateway({
     host: "phantom",
     pairing: pairing(phantomId),
-    peers: { address: "127.0.0.1", port: 0, allow: [shadowId.fingerprint] },
+    peers: {
+      address: "127.0.0.1",
+      port: 0,
+      allow: [shadowId, lateId, foreignId].map((one) => one.fingerprint),
+    },
     engines: [local(phantomEngine, "phantom")],
   });
   shadow = await gateway({
@@ -138,9 +147,9 @@ test("only the paired certificate comes in", async () => {
   expect(await knock(shadowId)).toStartWith('200 {"schema":1,"engine":"up"');
   expect(await knock(undefined)).toBe("refused");
   expect(await knock(authority.issue("third"))).toBe("refused");
-  expect(await knock(authority.issue("late", -1))).toBe("refused");
+  expect(await knock(lateId)).toBe("refused");
   expect(await knock(phantomId)).toBe("refused");
-  expect(await knock(makeAuthority(place.folder, "foreign").issue("shadow"))).toBe("refused");
+  expect(await knock(foreignId)).toBe("refused");
   const plain = await fetch(`http://127.0.0.1:${phantom.peersPort}/shelter/health`).catch(
     () => "refused",
   );
