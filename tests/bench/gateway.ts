@@ -42,7 +42,8 @@ export async function figures(quick: boolean): Promise<readonly Measured[]> {
     }
     await gateway.stop();
     gateway = undefined;
-    return [...cost, ...disturbed, await memoryOfStreams(place.folder)];
+    const own = await ownSilence(place.folder, quick ? 3 : 10);
+    return [...cost, ...disturbed, own, await memoryOfStreams(place.folder)];
   } finally {
     await gateway?.stop();
     for (const engine of engines) {
@@ -171,6 +172,48 @@ async function disturb(
       how: `${how}; undisturbed ${Math.round(Math.max(...undisturbed.map((one) => one.silenceMs)))} ms`,
     },
   ];
+}
+
+/** Pause between the pieces of a scripted stream, in milliseconds. */
+const PACE = 20;
+
+/** What of a silence is the gateway's: scripted engines read no prompt, so that nothing else is in it. */
+async function ownSilence(folder: string, runs: number): Promise<Measured> {
+  const tokens = Array.from({ length: 60 }, (_, at) => ` word${at}`);
+  const values: number[] = [];
+  for (let run = 0; run < runs; run++) {
+    const troubles = Array.from({ length: 4 }, () => ({ pieces: [350] }));
+    const engines = [0, 1].map(() => serveScripted(folder, { tokens }, troubles, PACE));
+    const gateway = await startGatewayProgram(folder, {
+      engines: engines.map((engine, at) => ({
+        name: `engine-${at}`,
+        kind: "local",
+        url: engine.url,
+        keyFile: engine.keyFile,
+      })),
+    });
+    try {
+      await gateway.settled();
+      const url = `${gateway.url}/v1/chat/completions`;
+      const asking = Array.from({ length: 4 }, () => asked(url, gateway.key, 0, 1000));
+      await Bun.sleep(PACE * 25);
+      engines[0]?.kill();
+      const answers = await Promise.all(asking);
+      if (answers.some((one) => one.text !== tokens.join("")))
+        throw new Error("an answer is wrong");
+      values.push(Math.max(...answers.map((one) => one.silenceMs)) - PACE);
+    } finally {
+      await gateway.stop();
+      for (const engine of engines) engine.kill();
+    }
+  }
+  return {
+    name: "gateway: its own part of the silence when an engine is killed",
+    unit: "ms",
+    goal: { atMost: 1000 },
+    values,
+    how: `${runs} runs, 4 streams of scripted engines, ${PACE} ms between pieces; the other engine's reading of the prompt comes on top`,
+  };
 }
 
 /** Open streams at a time, from a scripted engine: what is measured is the gateway's memory, not an engine's. */

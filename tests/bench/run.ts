@@ -18,6 +18,7 @@ const PARTS: Readonly<Record<string, (quick: boolean) => Promise<readonly Measur
   hash: hashing,
   memory: () => memory(),
   size: () => Promise.resolve(size()),
+  gateway: async (quick) => (await import("./gateway.ts")).figures(quick),
   engine: async (quick) => (await import("./served_vs_prebuilt.ts")).figures(quick),
 };
 
