@@ -1,5 +1,6 @@
 /** The command line of one script: flags in, a report out, and the outcome as exit code. */
 import { flagsOf, readArgs } from "./cli/flags.ts";
+import { print } from "./cli/output.ts";
 import { findPlace, type Place } from "./cli/place.ts";
 import { onSignals } from "./cli/signals.ts";
 import { runUnit } from "./engine.ts";
@@ -30,12 +31,44 @@ export async function main(
     const want = await readArgs(unit.id, flagsOf(unit), argv);
     const machine = thisMachine();
     const place = await findPlace(machine, text(want["home"]));
+    const elsewhere = text(want["host"]);
+    if (elsewhere !== undefined && elsewhere !== place.host) {
+      process.exitCode = await runThere(unit, machine, place, elsewhere, argv);
+      return;
+    }
     const report = await runHere(unit, machine, place, want, others ? { others } : {});
     printReport(report, want);
     process.exitCode = report.error?.id === "bug" ? EXIT_BUG : EXIT[report.outcome];
   } catch (error) {
     process.exitCode = sayError(error, json, unit.id);
   }
+}
+
+/** Has the other host's own binary run the script; what it says is printed as it comes. */
+async function runThere(
+  unit: AnyUnit,
+  machine: Machine,
+  { home, host }: Place,
+  peer: string,
+  argv: readonly string[],
+): Promise<number> {
+  const { runOnPeer } = await import("./peer/call.ts");
+  const { printable } = await import("./report/text.ts");
+  const heard = {
+    out: (line: string) => print(printable(line)),
+    err: (line: string) => void process.stderr.write(`${printable(line)}\n`),
+  };
+  const signal = onSignals(() => undefined);
+  return runOnPeer(machine, home, host, peer, unit.id, forThePeer(argv), heard, signal);
+}
+
+/** The flags as the other host gets them: where it is and where its home is, it knows itself. */
+function forThePeer(argv: readonly string[]): readonly string[] {
+  return argv.filter((word, at) => {
+    const own = /^--(host|home)(=|$)/;
+    const before = argv[at - 1] ?? "";
+    return !own.test(word) && !(own.test(before) && !before.includes("="));
+  });
 }
 
 /** What a run shares with others of the same command; each has its own where left out. */
@@ -54,15 +87,6 @@ export async function runHere(
   want: Args,
   shared: Shared = {},
 ): Promise<RunReport> {
-  const wantedHost = text(want["host"]);
-  if (wantedHost !== undefined && wantedHost !== place.host) {
-    throw new ShelterError(
-      "other-host",
-      `running ${unit.id} on ${wantedHost}`,
-      `this is ${place.host}, and running on another host is not part of this build`,
-      ["ssh", wantedHost, `./bin/${unit.id}`],
-    );
-  }
   const json = want["json"] === true;
   const say =
     shared.say ??
@@ -85,15 +109,15 @@ export async function runHere(
 
 /** Prints a report the way the flags ask for. */
 export function printReport(report: RunReport, want: Args): void {
-  if (want["json"] === true) console.log(JSON.stringify(report, null, 2));
-  else console.log(humanReport(report, layout(want["verbose"] === true)).join("\n"));
+  if (want["json"] === true) print(JSON.stringify(report, null, 2));
+  else print(humanReport(report, layout(want["verbose"] === true)).join("\n"));
 }
 
 /** Says an error that ended a command before there was a report; returns the exit code. */
 export function sayError(error: unknown, json: boolean, script: string): number {
   const failure = asFailure(error);
   if (json)
-    console.log(JSON.stringify({ schema: 1, script, outcome: "blocked", error: failure }, null, 2));
+    print(JSON.stringify({ schema: 1, script, outcome: "blocked", error: failure }, null, 2));
   else console.error(errorLines(failure, layout(false)).join("\n"));
   if (error instanceof UsageError) return EXIT_USAGE;
   return error instanceof ShelterError ? EXIT.blocked : EXIT_BUG;

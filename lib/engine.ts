@@ -36,7 +36,9 @@ export async function runUnit(unit: AnyUnit, options: RunOptions): Promise<RunRe
     if (options.mode === "apply") return await underLock(run, applyRounds);
     if (options.mode === "undo") return await underLock(run, undo);
     return await look(run);
-  } catch (error) {
+  } catch (thrown) {
+    const { signal } = options;
+    const error: unknown = signal.aborted ? signal.reason : thrown;
     const outcome = error instanceof IntegrityError ? "corrupt" : "blocked";
     return run.report(error instanceof Interrupted ? "interrupted" : outcome, {
       error: asFailure(readable(error)),
@@ -240,7 +242,7 @@ async function undo(run: Run): Promise<RunReport> {
   const undone = await undoLastRun(run.unit, run.context, run.id);
   run.shown.push(...undone.shown);
   if (undone.undoes === undefined) return run.report(undone.outcome, undone);
-  await run.see(); // the report and the record tell of the host as it is now
+  await run.seeAfter(); // the report and the record tell of the host as it is now
   const unrecorded = await run.end(undone.outcome, undone.shown.length, undone);
   if (unrecorded) return run.report("broken", { ...undone, error: unrecorded });
   return run.report(undone.outcome, undone);

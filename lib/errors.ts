@@ -78,6 +78,24 @@ const SYSTEM_ERRORS: Readonly<Record<string, { id: string; why: string; fix: rea
     EROFS: { id: "read-only", why: "the file system is read-only", fix: ["findmnt"] },
     EACCES: { id: "denied", why: "this user may not", fix: ["./bin/00_check_structure", "--plan"] },
     EPERM: { id: "denied", why: "this user may not", fix: ["./bin/00_check_structure", "--plan"] },
+    ENOTDIR: {
+      id: "not-a-folder",
+      why: "a file stands where a folder should be",
+      fix: ["./bin/00_check_structure", "--plan"],
+    },
+    ELOOP: {
+      id: "link-in-the-way",
+      why: "a symbolic link stands in the way",
+      fix: ["./bin/00_check_structure", "--plan"],
+    },
+    EISDIR: {
+      id: "not-a-file",
+      why: "a folder stands where a file should be",
+      fix: ["./bin/00_check_structure", "--plan"],
+    },
+    EXDEV: { id: "other-disk", why: "it is on another file system", fix: ["df", "-h"] },
+    EIO: { id: "disk-error", why: "the disk failed to read or write", fix: ["dmesg"] },
+    ENAMETOOLONG: { id: "name-too-long", why: "its name is too long", fix: ["pwd"] },
     EMFILE: { id: "too-many-files", why: "too many files are open", fix: ["ulimit", "-n"] },
   };
 

@@ -16,7 +16,8 @@ export interface Release {
 
 /** Put in by the bundler's `define`; does not exist when run from source. */
 declare const SHELTER_BUILD:
-  { readonly commit: string | null; readonly dirty: boolean; readonly target: string } | undefined;
+  | { readonly commit: string | null; readonly dirty: boolean; readonly target: string }
+  | undefined;
 
 const built = typeof SHELTER_BUILD === "undefined" ? undefined : SHELTER_BUILD;
 

@@ -131,6 +131,15 @@ export type Step = { readonly on?: HostName; readonly why?: string } & (
     }
   /** Debian packages; undo removes exactly what dpkg newly gained. */
   | { readonly do: "package"; readonly install: readonly string[] }
+  /** One systemd unit: its files, whether it starts at boot, whether it runs. Undo restores all three, in the right order. */
+  | {
+      readonly do: "service";
+      /** With its ending, e.g. "shelter-watch.service". */
+      readonly name: string;
+      readonly files: readonly UnitFile[];
+      readonly enabled: boolean;
+      readonly active: boolean;
+    }
   | {
       readonly do: "exec";
       readonly argv: readonly string[];
@@ -144,6 +153,12 @@ export type Step = { readonly on?: HostName; readonly why?: string } & (
       readonly undo: Undo;
     }
 );
+
+/** A file of a systemd unit; readable by all (0644), so it never holds a secret. */
+export interface UnitFile {
+  readonly path: string;
+  readonly content: string;
+}
 
 /** What a named call of a unit is given: eyes, hands, a voice and the signal that ends it. */
 export interface CallContext {

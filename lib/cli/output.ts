@@ -5,7 +5,8 @@ let guarded = false;
 
 /**
  * Makes sure that output which can't be written does not end the program amid a run. A reader that went away (`| head`) is no failure: what it no longer
- * reads is not written. Anything else, e.g. a full disk behind `>`, is said on stderr and makes the exit code 11.
+ * reads is not written. Anything else, e.g. a full disk behind `>`, is said on stderr and makes the exit code 11
+ * where it would have been 0.
  */
 export function guardOutput(): void {
   if (guarded) return;
@@ -14,7 +15,7 @@ export function guardOutput(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") return;
     process.stderr.write(`stdout could not be written: ${error.message}\n`);
-    process.exitCode = EXIT.blocked;
+    process.exitCode ||= EXIT.blocked; // how a run failed says more
   });
 }
 

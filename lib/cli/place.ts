@@ -20,9 +20,21 @@ export interface Place {
  */
 export async function findPlace(machine: Machine, wanted: string | undefined): Promise<Place> {
   const home = homeOf(machine, wanted);
-  if (home === "/") throw new UsageError("usage", "the home /", "a home is a folder of its own");
   const probe = createProbe(machine, home, "");
+  for (const path of [home, probe.real(home) ?? home]) {
+    if (!isSystems(path) && path !== machine.me.home) continue;
+    const why = "a home is a folder of its own: modes and owners in it are put right";
+    throw new UsageError("usage", `the home ${home}`, why);
+  }
   return { home, host: await hostName(probe) };
+}
+
+/** Folders of the system (FHS 3.0), and those in which everybody has something. */
+function isSystems(path: string): boolean {
+  return (
+    /^\/(?:bin|boot|etc|lib\w*|proc|sbin|sys|usr(?!\/local\/))(?:\/|$)/.test(path) ||
+    /^\/(?:|dev|dev\/shm|home|media|mnt|opt|root|run|srv|tmp|usr\/local|var|var\/\w+)$/.test(path)
+  );
 }
 
 function homeOf(machine: Machine, wanted: string | undefined): string {

@@ -1,8 +1,9 @@
 /** Finishing what a killed run left: its `begin` stands in the journal without an `end`. */
+import { asFailure } from "../errors.ts";
 import { type Begin, openRuns, readJournal } from "../keep/journal.ts";
 import { takeLock } from "../keep/lock.ts";
 import { inHome } from "../keep/home.ts";
-import { lastStarted, NOTHING_STARTED, readManifest } from "../keep/snapshot.ts";
+import { lastStarted, type Manifest, NOTHING_STARTED, readManifest } from "../keep/snapshot.ts";
 import { endTemporary, takeBack } from "../steps/take_back.ts";
 import { recordEnd } from "./record.ts";
 import type { AnyUnit, CallContext, ScriptId } from "../unit.ts";
@@ -47,8 +48,14 @@ async function finish(unit: AnyUnit, outer: CallContext, begin: Begin): Promise<
   const context: CallContext = { ...outer, signal: new AbortController().signal };
   say.line(`An earlier run of ${begin.script} was cut off (${begin.run}): taking it back first`);
   const target = begin.undoes ?? begin.run;
-  const manifest = readManifest(probe, target);
   const left: string[] = [];
+  let manifest: Manifest | undefined;
+  try {
+    manifest = readManifest(probe, target);
+  } catch (error) {
+    // told once and kept: else no script could ever run again, not even the one that says what is wrong
+    left.push(asFailure(error).what + ": " + asFailure(error).why);
+  }
   if (manifest) {
     const started =
       begin.undoes === undefined ? (lastStarted(probe, target) ?? NOTHING_STARTED) : undefined;

@@ -6,7 +6,7 @@ import { openMemoryLog } from "../keep/memory_log.ts";
 import { fingerprintOf, isDone, readStatus } from "../keep/status.ts";
 import { createAct } from "../machine/act.ts";
 import type { Machine } from "../machine/machine.ts";
-import { createProbe } from "../machine/probe.ts";
+import { createProbe, type Probe } from "../machine/probe.ts";
 import type {
   AnyUnit,
   Args,
@@ -60,6 +60,8 @@ export class Run {
   private readonly startedAt: number;
   private readonly clock = performance.now();
   private readonly log;
+  /** For looking before acting, which a signal ends at once; `context.probe` also serves the taking back, which none may cut short. */
+  private readonly eyes: Probe;
 
   constructor(
     readonly unit: AnyUnit,
@@ -67,6 +69,7 @@ export class Run {
   ) {
     const probe = createProbe(options.machine, options.home, options.host);
     const act = createAct(options.machine, probe);
+    this.eyes = createProbe(options.machine, options.home, options.host, options.signal);
     this.startedAt = probe.now();
     this.id = runId(this.startedAt, unit.id);
     this.log = openMemoryLog(probe, act, unit.id, this.id);
@@ -102,10 +105,27 @@ export class Run {
     return inHome.snapshots(this.options.home, this.id);
   }
 
-  /** Reads, judges and plans, all three anew. */
+  /** Reads, judges and plans, all three anew. @throws the signal's reason once it fired: what a look saw that was cut short proves nothing. */
   async see(): Promise<readonly Step[]> {
+    this.options.signal.throwIfAborted();
+    const facts: unknown = await this.unit.observe(this.eyes, this.options.want);
+    this.options.signal.throwIfAborted();
+    return this.judge(facts);
+  }
+
+  /** Reads once more after an undo, which is over whatever comes of it. */
+  async seeAfter(): Promise<void> {
+    try {
+      this.judge(await this.unit.observe(this.context.probe, this.options.want));
+    } catch (error) {
+      const { what, why } = asFailure(readable(error));
+      this.context.say.line(`Taken back, but looking at the host again failed: ${what}: ${why}`);
+    }
+  }
+
+  private judge(facts: unknown): readonly Step[] {
     const { unit, options } = this;
-    this.facts = await unit.observe(this.context.probe, options.want);
+    this.facts = facts;
     this.findings = unit.diagnose(this.facts, options.want);
     return unit.plan(this.facts, options.want);
   }

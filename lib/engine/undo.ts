@@ -1,12 +1,15 @@
 /** `--undo`: takes back the last applied run of a script, if everything is still as that run left it. */
+import { join } from "node:path";
 import { appendEntry, readJournal, standingRuns } from "../keep/journal.ts";
 import { inHome } from "../keep/home.ts";
 import {
   type Manifest,
   readLeft,
   readManifest,
+  stateBefore,
   stateOf,
   writeLeft,
+  isOurRecord,
   isWhole,
 } from "../keep/snapshot.ts";
 import type { Act } from "../machine/act.ts";
@@ -44,6 +47,11 @@ export async function undoLastRun(
     const why = `changed since that run: ${changed.join(", ")}`;
     return blocked("changed-since", `taking back ${last.run}`, why, [`./bin/${unit.id}`, "--plan"]);
   }
+  const strangers = strangersIn(probe, manifest);
+  if (strangers.length > 0) {
+    const why = `folders that it made hold what came later: ${strangers.join(", ")}`;
+    return blocked("folder-in-use", `taking back ${last.run}`, why, ["ls", "-la", ...strangers]);
+  }
   const shown = manifest.rounds
     .flatMap((round) =>
       round.steps.map((step) => ({ do: step.do, text: `take back: ${nameOf(step)}`, done: true })),
@@ -70,12 +78,36 @@ export async function keepWhatIsLeft(probe: Probe, act: Act, manifest: Manifest)
   writeLeft(probe, act, manifest.run, left);
 }
 
+/** What is neither as the run left it nor as it found it: an undo that ended early has brought some back already. */
 async function changedSince(probe: Probe, manifest: Manifest): Promise<readonly string[]> {
+  const before = new Map<string, string | undefined>();
+  for (const { saved } of [...manifest.rounds].reverse()) {
+    for (const one of saved.flat().reverse()) before.set(one.path, stateBefore(one));
+  }
   const changed: string[] = [];
   for (const [path, state] of Object.entries(readLeft(probe, manifest.run))) {
-    if ((await stateOf(probe, path)) !== state) changed.push(path);
+    const now = await stateOf(probe, path);
+    if (now !== state && now !== before.get(path)) changed.push(path);
   }
   return changed;
+}
+
+/** What stands in folders that the run made and is none of its own: found before the undo begins, not when half of it is done. */
+function strangersIn(probe: Probe, { rounds }: Manifest): readonly string[] {
+  // what a command or call takes back by itself no snapshot names
+  const unnamed = rounds.some(({ steps }) =>
+    steps.some((step) => (step.do === "exec" || step.do === "call") && "by" in step.undo),
+  );
+  if (unnamed) return [];
+  const made = new Set(
+    rounds.flatMap(({ saved }) =>
+      saved.flat().flatMap((one) => (one.was === "absent" ? [one.path] : [])),
+    ),
+  );
+  return [...made]
+    .filter((path) => !isOurRecord(probe.home, path) && probe.stat(path)?.kind === "dir")
+    .flatMap((path) => probe.list(path).map((name) => join(path, name)))
+    .filter((path) => !made.has(path));
 }
 
 /** Temporary settings are the machine's own again, and of a file whose mode was changed the content never was the run's. */
@@ -92,6 +124,7 @@ function namedPaths(manifest: Manifest): readonly string[] {
 function nameOf(step: Manifest["rounds"][number]["steps"][number]): string {
   if (step.do === "call") return step.name.replaceAll("_", " ");
   if (step.do === "exec") return step.argv.join(" ");
+  if (step.do === "service") return `service ${step.name}`;
   if (step.do === "package") return `install ${step.install.join(" ")}`;
   if (step.do === "move") return `move ${step.from} to ${step.to}`;
   return `${step.do} ${step.do === "fetch" ? step.to : step.path}`;

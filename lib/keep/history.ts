@@ -23,7 +23,7 @@ function historyLine(end: End): string {
   const because = end.because === undefined ? "" : ` because ${end.because}: ${end.why ?? ""}`;
   const steps = end.steps === 1 ? "1 step" : `${end.steps} steps`;
   return `${end.at} ${end.script} ${end.outcome}, ${steps}, ${(end.took_ms / 1000).toFixed(1)} s${because}`.replaceAll(
-    /[\n\r]+/g,
+    /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, // people read this file on a terminal
     " ",
   );
 }

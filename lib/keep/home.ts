@@ -38,4 +38,10 @@ export const inHome = {
   /** Keys of engines that are running: one 0600 file each, gone when its engine stops. */
   keys: (home: string, ...rest: readonly string[]) =>
     join(home, "runtime", "work", "keys", ...rest),
+  /** This host's own private keys (0600) and their public halves, by role; known_hosts; the gateway's certificate. */
+  identity: (home: string, ...rest: readonly string[]) =>
+    join(home, "runtime", "identity", ...rest),
+  /** What is known of each paired host. */
+  trust: (home: string, peer?: HostName) =>
+    join(home, "runtime", "trust", ...(peer === undefined ? [] : [`${peer}.json`])),
 } as const;

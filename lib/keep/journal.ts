@@ -61,6 +61,8 @@ export type NewEntry =
 
 /** Entries per file: a file is named by the index of its first entry. */
 const PER_FILE = 1000;
+/** Bytes after which a file is full too: well below what is read of one. */
+const FULL = 16 * 1024 * 1024;
 
 /** JSON with sorted keys and no spaces, so that one entry has one form (RFC 8785 without its number rules: numbers here are integers). */
 export function canonical(value: Json): string {
@@ -74,9 +76,9 @@ export function canonical(value: Json): string {
   return JSON.stringify(value);
 }
 
-/** All entries of a host, oldest first. A torn line (power cut, kill) is skipped: it was never acknowledged. */
+/** All entries of a host, oldest first. A torn line (power cut, kill) is skipped: it was never acknowledged. @throws ShelterError "journal-unreadable" */
 export function readJournal(probe: Probe, host: HostName = probe.host): readonly Entry[] {
-  return journalFiles(probe, host).flatMap((path) => parseEntries(probe.text(path) ?? ""));
+  return journalFiles(probe, host).flatMap((path) => parseEntries(textOf(probe, path)));
 }
 
 /** Appends one entry and flushes it; returns the index and time that it was given. */
@@ -97,12 +99,12 @@ export async function appendEntry(
     const folder = inHome.journal(probe.home, probe.host);
     act.makeFolder(folder);
     const last = journalFiles(probe, probe.host).at(-1);
-    const entries = last === undefined ? [] : parseEntries(probe.text(last) ?? "");
+    const entries = last === undefined ? [] : parseEntries(textOf(probe, last));
     // a file whose only line was torn still tells by its name where it begins
     const first = last === undefined ? 0 : Number.parseInt(basename(last), 10);
     const index = (entries.at(-1)?.index ?? first - 1) + 1;
     const path =
-      last !== undefined && entries.length < PER_FILE
+      last !== undefined && entries.length < PER_FILE && (probe.stat(last)?.size ?? 0) < FULL
         ? last
         : join(folder, `${String(index).padStart(8, "0")}.jsonl`);
     const at = new Date(probe.now()).toISOString();
@@ -124,10 +126,11 @@ export function openRuns(entries: readonly Entry[]): readonly Begin[] {
 /** Runs whose effects stand: they ended with steps in place and were not taken back. Newest first. */
 export function standingRuns(entries: readonly Entry[], script?: ScriptId): readonly End[] {
   const taken = new Set<string>();
+  // an end that could not be acknowledged (a disk that filled at its last byte) is followed by the one that counts
+  const counts = new Map(entries.flatMap((one) => (one.kind === "end" ? [[one.run, one]] : [])));
   for (const one of entries) {
     if (one.kind !== "begin" || one.undoes === undefined) continue;
-    const end = entries.find((other) => other.kind === "end" && other.run === one.run);
-    if (end?.kind === "end" && end.outcome === "changed") {
+    if (counts.get(one.run)?.outcome === "changed") {
       for (const run of [one.undoes, one.run, ...(one.includes ?? [])]) taken.add(run);
     }
   }
@@ -135,7 +138,9 @@ export function standingRuns(entries: readonly Entry[], script?: ScriptId): read
     .filter(
       (one): one is End =>
         one.kind === "end" &&
+        counts.get(one.run) === one &&
         one.steps > 0 &&
+        one.undoes === undefined && // an undo that ended early leaves its run standing, and is none itself
         !taken.has(one.run) &&
         !UNDONE.has(one.outcome) &&
         (script === undefined || one.script === script),
@@ -168,13 +173,25 @@ function journalFiles(probe: Probe, host: HostName): readonly string[] {
     .map((name) => join(folder, name));
 }
 
+/** A run's name is a folder's too (its snapshot), so it leads nowhere else. */
+const RUN = /^\w[\w-]*$/;
+
+/** A journal that can't be read must not look like an empty one: what stands would be taken for nothing. */
+function textOf(probe: Probe, path: string): string {
+  const reading = probe.read(path);
+  if (reading.state === "ok") return reading.text;
+  const why = reading.state === "error" ? reading.why : reading.state;
+  throw new ShelterError("journal-unreadable", `reading ${path}`, why, ["ls", "-lan", path]);
+}
+
 function parseEntries(text: string): readonly Entry[] {
   const entries: Entry[] = [];
   for (const line of text.split("\n")) {
     if (line === "") continue;
     try {
       const entry = JSON.parse(line) as Entry;
-      if (Number.isInteger(entry.index) && typeof entry.run === "string") entries.push(entry);
+      if (!Number.isInteger(entry.index) || typeof entry.run !== "string") continue;
+      if (RUN.test(entry.run)) entries.push(entry);
     } catch {
       // a torn line: see readJournal
     }

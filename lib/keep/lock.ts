@@ -50,9 +50,10 @@ export function lockHolder(probe: Probe, act: Pick<Act, "real">, name: string): 
 
 /** True only when the process provably no longer runs: another boot, no such process, or its number is another's now. */
 export function isGone(probe: Probe, holder: Holder): boolean {
-  if (holder.boot !== bootId(probe)) return true;
+  const boot = bootId(probe);
+  if (boot !== "" && holder.boot !== "" && holder.boot !== boot) return true;
   const now = processStart(probe, holder.pid);
-  return now === undefined ? probe.stat("/proc/self") !== undefined : now !== holder.started;
+  return now === undefined ? !probe.exists(holder.pid) : now !== holder.started;
 }
 
 /**
@@ -72,6 +73,7 @@ export async function takeLock(
   const identity = JSON.stringify(ourselves(probe, options.script));
   const deadline = performance.now() + (options.wait ?? 0);
   const owner = probe.me.root && probe.owner.uid !== probe.me.uid ? probe.owner : undefined;
+  let unheld = 0;
   for (;;) {
     try {
       const release = await lock(real, {
@@ -93,7 +95,13 @@ export async function takeLock(
     }
     const text = readHolder(real);
     const holder = parseHolder(text, name);
-    if (text === undefined || holder === undefined) continue; // released between the two looks
+    if (text === undefined || holder === undefined) {
+      // released between the two looks; again and again it never was a lock: each of ours holds its identity from its first moment
+      if (++unheld > 50) throw nobodys(real);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      continue;
+    }
+    unheld = 0;
     if (isGone(probe, holder)) {
       await takeOver(probe, act, name, text, options.script);
       continue;
@@ -103,6 +111,11 @@ export async function takeLock(
     }
     await new Promise((resolve) => setTimeout(resolve, 10 + randomBytes(1).readUInt8() / 10));
   }
+}
+
+function nobodys(lock: string): ShelterError {
+  const why = "something stands there that nobody holds, and it is not empty";
+  return new ShelterError("lock-damaged", `taking the lock ${lock}`, why, ["ls", "-lan", lock]);
 }
 
 /**
@@ -155,7 +168,10 @@ function parseHolder(text: string | undefined, name: string): Holder | undefined
 export function readIdentity(text: string): Holder | undefined {
   try {
     const holder = JSON.parse(text) as Holder;
-    return Number.isInteger(holder.pid) && typeof holder.boot === "string" ? holder : undefined;
+    const whole = [holder.started, holder.boot, holder.script, holder.since].every(
+      (one) => typeof one === "string",
+    );
+    return Number.isInteger(holder.pid) && holder.pid > 0 && whole ? holder : undefined;
   } catch {
     return undefined; // not JSON at all
   }

@@ -6,12 +6,16 @@ import { inHome } from "./home.ts";
 import { readJournal } from "./journal.ts";
 import { readLeft, readManifest, writeLeft, writeManifest } from "./snapshot.ts";
 
-/** Folds the oldest snapshots of a script beyond the last `kept` into the next younger one. Age is the journal's order, because a clock can go back. */
+/**
+ * Folds the oldest snapshots of a script beyond the last `kept` into the next younger one. Age is the journal's order, because a clock can go back.
+ * The caller holds the script's lock, so a snapshot that no journal line names is of a run that was killed before its first act: it goes.
+ */
 export function pruneSnapshots(probe: Probe, act: Act, script: string, kept: number): void {
   const order = new Map(readJournal(probe).map((one) => [one.run, one.index]));
-  const runs = probe
-    .list(inHome.snapshots(probe.home))
-    .filter((run) => run.endsWith(`-${script}`) && order.has(run))
+  const own = probe.list(inHome.snapshots(probe.home)).filter((run) => run.endsWith(`-${script}`));
+  for (const run of own) if (!order.has(run)) act.remove(inHome.snapshots(probe.home, run));
+  const runs = own
+    .filter((run) => order.has(run))
     .sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0));
   while (runs.length > kept) {
     const [oldest = "", next = ""] = runs;
@@ -30,7 +34,7 @@ function fold(probe: Probe, act: Act, older: string, younger: string): void {
       const to = join(inHome.snapshots(probe.home, younger), name);
       const here = join(inHome.snapshots(probe.home, older), name);
       // a second name, not a move: a crash here must leave the older snapshot whole
-      if (probe.stat(to)) continue;
+      act.remove(to); // what a crash amid this very copying left
       if (probe.stat(here)?.kind === "dir") act.copyFolder(here, to);
       else act.hardLinkOrCopy(here, to);
     }

@@ -62,6 +62,8 @@ export function pathsOf(step: Step | KeptStep): readonly string[] {
       return [step.to];
     case "package":
       return [];
+    case "service":
+      return step.files.map((file) => file.path);
     case "exec":
     case "call":
       return "restore" in step.undo ? step.undo.restore : [];
@@ -138,10 +140,10 @@ export function lastStarted(
   run: string,
 ): { readonly round: number; readonly step: number } | undefined {
   const text = probe.text(join(inHome.snapshots(probe.home, run), "started"));
+  // what stands after the last line break was cut off amid writing, and its step had not begun
   const match = text
-    ?.trimEnd()
-    .split("\n")
-    .at(-1)
+    ?.split("\n")
+    .at(-2)
     ?.match(/^(\d+) (\d+)$/);
   return match ? { round: Number(match[1]), step: Number(match[2]) } : undefined;
 }
@@ -187,6 +189,10 @@ export async function restore(probe: Probe, act: Act, run: string, saved: Saved)
       if (!same) {
         if (probe.stat(blob) === undefined) {
           throw new ShelterError("blob-missing", `restoring ${saved.path}`, "its copy is gone");
+        }
+        if ((await probe.sha256(blob)) !== saved.sha256) {
+          const why = `its copy ${blob} is not what was kept`;
+          throw new ShelterError("blob-damaged", `restoring ${saved.path}`, why);
         }
         if (now?.kind === "dir") act.remove(saved.path);
         act.makeFolder(dirname(saved.path));
@@ -245,7 +251,14 @@ async function save(
   return { path, was: "file", mode, uid, gid, blob, sha256 };
 }
 /** These replace a file by another one and never write into it, so a second name is copy enough. */
-const MOVES: ReadonlySet<Step["do"]> = new Set(["move", "remove", "fetch", "link", "write"]);
+const MOVES: ReadonlySet<Step["do"]> = new Set([
+  "move",
+  "remove",
+  "fetch",
+  "link",
+  "write",
+  "service",
+]);
 
 function restoreAttributes(
   probe: Probe,
@@ -286,6 +299,13 @@ export async function stateOf(probe: Probe, path: string): Promise<string> {
   if (now.kind === "link") return `link ${now.target ?? ""}`;
   if (now.kind === "other") return "other";
   return `file ${await probe.sha256(path)}`;
+}
+
+/** The state, in the words of `stateOf`, that a path had when it was kept; undefined where its content was not. */
+export function stateBefore(saved: Saved): string | undefined {
+  if (saved.was === "file") return `file ${saved.sha256}`;
+  if (saved.was === "link") return `link ${saved.target}`;
+  return saved.was === "absent" || saved.was === "dir" ? saved.was : undefined;
 }
 
 /** How a run left each path that it named, for telling whether somebody changed it since. */

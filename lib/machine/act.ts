@@ -4,7 +4,6 @@ import {
   chmodSync,
   closeSync,
   copyFileSync,
-  cpSync,
   existsSync,
   fstatSync,
   fsyncSync,
@@ -24,8 +23,15 @@ import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { ShelterError } from "../errors.ts";
 import type { Owner } from "../unit.ts";
-import { setMode, setOwner } from "./attributes.ts";
-import { linkDurably, syncFolder, temporaryBeside, writeDurably } from "./durable.ts";
+import { refuseLeadingOut, setMode, setOwner } from "./attributes.ts";
+import {
+  copyTree,
+  linkDurably,
+  moveAcross,
+  syncFile,
+  syncFolder,
+  writeDurably,
+} from "./durable.ts";
 import { download, type DownloadOptions } from "./download.ts";
 import type { Machine } from "./machine.ts";
 import type { Probe } from "./probe.ts";
@@ -44,8 +50,9 @@ export interface Act {
   /** Cuts a file to `length` bytes. */
   truncate(path: string, length: number): void;
   copy(from: string, to: string): void;
-  /** Copies a folder with its modes; links stay links. */
+  /** Copies a folder with its modes, for root with its owners too; links stay links. */
   copyFolder(from: string, to: string): void;
+  /** Moves a file, a link or a folder; across file systems by a copy that gets its name when it is whole. */
   rename(from: string, to: string): void;
   /** Removes a file, a link or a whole folder. Does nothing where it is not there. */
   remove(path: string): void;
@@ -84,19 +91,32 @@ export function createAct(machine: Machine, probe: Probe): Act {
   const inHome = (path: string) => path === probe.home || path.startsWith(`${probe.home}/`);
   const ownerFor = (path: string) =>
     machine.me.root && inHome(path) && probe.owner.uid !== machine.me.uid ? probe.owner : undefined;
+  /** The real path of what is about to be changed, once it is known to be in the home for root. */
+  const checked = (path: string, opens = false) => {
+    const owner = ownerFor(path);
+    if (owner) refuseLeadingOut(at(probe.home), at(path), owner, opens);
+    return at(path);
+  };
+  const opened = (path: string) => checked(path, true);
   const own = (path: string) => {
     const owner = ownerFor(path);
     if (owner) lchownSync(at(path), owner.uid, owner.gid);
   };
   const makeFolder = (path: string, mode = 0o700) => {
-    if (existsSync(at(path))) return;
+    if (existsSync(opened(path))) return;
     const parent = dirname(path);
     if (parent !== path) makeFolder(parent);
     try {
       mkdirSync(at(path), { mode });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EEXIST") return; // another run made it just now
-      throw error;
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      if (existsSync(at(path))) return; // another run made it just now
+      throw new ShelterError(
+        "link-in-the-way",
+        `making the folder ${path}`,
+        "a link has that name and leads nowhere",
+        ["ls", "-ld", path],
+      );
     }
     chmodSync(at(path), mode); // whatever the umask
     own(path);
@@ -105,9 +125,9 @@ export function createAct(machine: Machine, probe: Probe): Act {
   return {
     makeFolder,
     write: (path, content, mode = 0o600) =>
-      writeDurably(at(path), content, { mode, owner: ownerFor(path), durable }),
+      writeDurably(checked(path), content, { mode, owner: ownerFor(path), durable }),
     appendLine: (path, line) => {
-      const fresh = !existsSync(at(path));
+      const fresh = !existsSync(opened(path));
       const handle = openSync(at(path), "a+", 0o600);
       try {
         const { size } = fstatSync(handle);
@@ -124,12 +144,12 @@ export function createAct(machine: Machine, probe: Probe): Act {
       if (durable) syncFolder(at(dirname(path)));
     },
     appendText: (path, text) => {
-      const fresh = !existsSync(at(path));
+      const fresh = !existsSync(opened(path));
       appendFileSync(at(path), text, { mode: 0o600 });
       if (fresh) own(path);
     },
     truncate: (path, length) => {
-      const handle = openSync(at(path), "r+");
+      const handle = openSync(opened(path), "r+");
       try {
         ftruncateSync(handle, length);
         if (durable) fsyncSync(handle);
@@ -138,35 +158,35 @@ export function createAct(machine: Machine, probe: Probe): Act {
       }
     },
     copy: (from, to) => {
-      copyFileSync(at(from), at(to), constants.COPYFILE_FICLONE);
+      copyFileSync(at(from), opened(to), constants.COPYFILE_FICLONE);
       own(to);
       if (durable) {
-        const handle = openSync(at(to), "r");
-        fsyncSync(handle);
-        closeSync(handle);
+        syncFile(at(to));
         syncFolder(at(dirname(to)));
       }
     },
-    copyFolder: (from, to) =>
-      cpSync(at(from), at(to), {
-        recursive: true,
-        verbatimSymlinks: true,
-        preserveTimestamps: true,
-      }),
+    copyFolder: (from, to) => {
+      copyTree(at(from), opened(to), machine.me.root);
+    },
     rename: (from, to) => {
-      renameSync(at(from), at(to));
+      try {
+        renameSync(checked(from), checked(to));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+        moveAcross(at(from), at(to), { root: machine.me.root, durable });
+      }
       if (durable) {
         syncFolder(at(dirname(to)));
         if (dirname(from) !== dirname(to)) syncFolder(at(dirname(from)));
       }
     },
     remove: (path) => {
-      rmSync(at(path), { recursive: true, force: true });
+      rmSync(checked(path), { recursive: true, force: true });
       if (durable && existsSync(at(dirname(path)))) syncFolder(at(dirname(path)));
     },
     removeIfEmpty: (path) => {
       try {
-        rmdirSync(at(path));
+        rmdirSync(checked(path));
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code === "ENOTEMPTY" || code === "EEXIST") return false;
@@ -176,27 +196,26 @@ export function createAct(machine: Machine, probe: Probe): Act {
     },
     replaceWith: (path, from) => {
       try {
-        renameSync(at(from), at(path));
+        renameSync(checked(from), checked(path));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
-        const beside = temporaryBeside(at(path));
-        copyFileSync(at(from), beside);
-        renameSync(beside, at(path));
-        rmSync(at(from), { force: true });
+        moveAcross(at(from), at(path), { root: machine.me.root, durable });
       }
       if (durable) syncFolder(at(dirname(path)));
     },
     hardLinkOrCopy: (from, to) => {
       try {
-        linkSync(at(from), at(to));
+        linkSync(at(from), checked(to));
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code !== "EXDEV" && code !== "EPERM" && code !== "EMLINK") throw error;
         copyFileSync(at(from), at(to), constants.COPYFILE_FICLONE);
+        own(to);
+        if (durable) syncFile(at(to));
       }
     },
-    link: (path, target) => linkDurably(at(path), target, { owner: ownerFor(path), durable }),
-    hardLink: (existing, path) => linkSync(at(existing), at(path)),
+    link: (path, target) => linkDurably(checked(path), target, { owner: ownerFor(path), durable }),
+    hardLink: (existing, path) => linkSync(at(existing), checked(path)),
     chmod: (path, mode) => setMode(at(path), at(path), mode),
     chown: (path, owner) => lchownSync(at(path), owner.uid, owner.gid),
     setAttributes: (path, { mode, owner }) => {
@@ -220,7 +239,7 @@ export function createAct(machine: Machine, probe: Probe): Act {
         env: { ...machine.environment, ...options.env },
         ...(options.cwd === undefined ? {} : { cwd: at(options.cwd) }),
       }),
-    download: (url, to, options) => download(machine.fetch, url, at(to), options),
+    download: (url, to, options) => download(machine.fetch, url, opened(to), options),
     freePort: () =>
       new Promise((resolve, reject) => {
         const server = createServer();

@@ -3,10 +3,13 @@ import { randomBytes } from "node:crypto";
 import {
   closeSync,
   constants,
+  cpSync,
   fchmodSync,
   fchownSync,
   fsyncSync,
+  lstatSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -22,6 +25,16 @@ export const TEMPORARY_PREFIX = ".shelter-tmp-";
 /** A name beside `path`, random, that no reader looks for. */
 export function temporaryBeside(path: string): string {
   return join(dirname(path), TEMPORARY_PREFIX + randomBytes(8).toString("hex"));
+}
+
+/** Flushes a file's content. */
+export function syncFile(path: string): void {
+  const handle = openSync(path, constants.O_RDONLY);
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 /** Flushes a folder, so that a rename in it survives a power cut. */
@@ -77,4 +90,49 @@ export function linkDurably(
     throw error;
   }
   if (options.durable) syncFolder(dirname(path));
+}
+
+/** Copies a file or a folder with modes and times, for root with owners too; links stay links. */
+export function copyTree(from: string, to: string, root: boolean): void {
+  cpSync(from, to, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
+  if (!root) return;
+  for (const [one, copy] of pairs(from, to)) {
+    const { uid, gid } = lstatSync(one);
+    lchownSync(copy, uid, gid);
+  }
+}
+
+/** Moves what rename(2) refuses to (EXDEV): a whole and flushed copy gets the name `to`, and only then `from` goes. */
+export function moveAcross(
+  from: string,
+  to: string,
+  { root, durable }: { readonly root: boolean; readonly durable: boolean },
+): void {
+  const beside = temporaryBeside(to);
+  try {
+    copyTree(from, beside, root);
+    for (const [, copy] of durable ? pairs(from, beside) : []) {
+      const { isFile, isDirectory } = kindOf(copy);
+      if (isFile) syncFile(copy);
+      else if (isDirectory) syncFolder(copy);
+    }
+    renameSync(beside, to);
+  } catch (error) {
+    rmSync(beside, { recursive: true, force: true });
+    throw error;
+  }
+  rmSync(from, { recursive: true, force: true });
+}
+
+function kindOf(path: string) {
+  const stats = lstatSync(path);
+  return { isFile: stats.isFile(), isDirectory: stats.isDirectory() };
+}
+
+/** Each entry of a tree beside its copy, the top included. */
+function pairs(from: string, to: string): readonly (readonly [string, string])[] {
+  const below = lstatSync(from).isDirectory()
+    ? readdirSync(from, { recursive: true, encoding: "utf8" })
+    : [];
+  return [[from, to], ...below.map((name) => [join(from, name), join(to, name)] as const)];
 }

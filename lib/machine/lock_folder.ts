@@ -1,6 +1,7 @@
 /** A lock on disk: a folder that appears in one step with its holder's identity inside, so that a lock without a holder cannot be seen. */
 import {
   lchownSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -58,6 +59,10 @@ export function lockFileSystem(identity: string, owner?: Owner) {
     } catch (error) {
       rmSync(temporary, { recursive: true, force: true });
       const { code } = error as NodeJS.ErrnoException;
+      if (code === "ENOTDIR" && lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
+        const fix = ["ls", "-lan", path];
+        throw new ShelterError("lock-damaged", `taking the lock ${path}`, "it is no folder", fix);
+      }
       throw code === "ENOTEMPTY" ? Object.assign(error as Error, { code: "EEXIST" }) : error;
     }
   };

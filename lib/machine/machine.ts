@@ -37,16 +37,28 @@ export interface Machine {
 /** This machine, as the caller sees it. */
 export function thisMachine(): Machine {
   keepLoopbackDirect();
+  const environment = scrubbedEnvironment(process.env);
   return {
     root: "",
     me: whoAmI(),
-    environment: scrubbedEnvironment(process.env),
+    environment,
     spawn: spawnProcess,
     fetch: (url, init) => fetch(url, init),
-    system: () => import("systeminformation"),
+    system: () => {
+      inherit(environment);
+      return import("systeminformation");
+    },
     now: () => Date.now(),
     durable: true,
   };
+}
+
+/** systeminformation starts its programs by name with our own environment, so that becomes what children get. What is ours alone stays. */
+function inherit(environment: Machine["environment"]): void {
+  for (const name of Object.keys(process.env)) {
+    if (!(name in environment) && !name.startsWith("SHELTER_")) delete process.env[name];
+  }
+  Object.assign(process.env, environment);
 }
 
 /** A proxy of the operator's must not see what goes to an engine on this machine: Bun sends loopback requests there too unless told (measured, 1.4.4). */

@@ -1,6 +1,7 @@
 /** Eyes: reads the machine and changes nothing. */
 import {
   closeSync,
+  existsSync,
   lstatSync,
   openSync,
   readdirSync,
@@ -15,7 +16,8 @@ import { join } from "node:path";
 import type { HostName, Owner } from "../unit.ts";
 import { sha256OfFile } from "./hash.ts";
 import type { Machine, Me } from "./machine.ts";
-import { collect, type Ran, type RunOptions } from "./process.ts";
+import { collect, processExists, type Ran, type RunOptions } from "./process.ts";
+import { loadZx } from "./zx.ts";
 
 /** What reading one file gave: "denied" means that root would see it. */
 export type Reading =
@@ -70,6 +72,8 @@ export interface Probe {
   /** The path with all links followed, or undefined where it leads nowhere. */
   real(path: string): string | undefined;
   space(path: string): Space | undefined;
+  /** Whether a process has this number, also one that /proc hides from us (hidepid, proc(5)). */
+  exists(pid: number): boolean;
   sha256(path: string, onBytes?: (done: number) => void, signal?: AbortSignal): Promise<string>;
   /** Where a command is on the PATH that children get. */
   which(command: string): string | undefined;
@@ -86,11 +90,17 @@ export interface Probe {
 /** Largest file that `read` takes: what it reads are settings and sysfs, never data. */
 const READ_LIMIT = 64 * 1024 * 1024;
 
-/** The eyes for one machine and home. */
-export function createProbe(machine: Machine, home: string, host: HostName): Probe {
+/** The eyes for one machine and home. When `signal` fires, commands that run and files that are being hashed are given up. */
+export function createProbe(
+  machine: Machine,
+  home: string,
+  host: HostName,
+  signal?: AbortSignal,
+): Probe {
   const at = (path: string) => machine.root + path;
   const run = (argv: readonly string[], options: RunOptions = {}) =>
     collect(machine.spawn, argv, {
+      ...(signal ? { signal } : {}),
       ...options,
       env: { ...machine.environment, ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: at(options.cwd) }),
@@ -148,7 +158,10 @@ export function createProbe(machine: Machine, home: string, host: HostName): Pro
       }
     },
     space: (path) => space(at(path)),
-    sha256: (path, onBytes, signal) => sha256OfFile(at(path), onBytes, signal),
+    sha256: (path, onBytes, stop = signal) => sha256OfFile(at(path), onBytes, stop),
+    // a fake machine's processes are the files in its /proc
+    exists: (pid) =>
+      machine.root === "" ? processExists(pid) : existsSync(at(`/proc/${pid}/stat`)),
     which: (command) => {
       for (const folder of (machine.environment["PATH"] ?? "").split(":")) {
         const path = join(folder, command);
@@ -166,9 +179,12 @@ export function createProbe(machine: Machine, home: string, host: HostName): Pro
         const line = pieces.reduce((text, piece, i) => text + String(values[i - 1] ?? "") + piece);
         return { timedOut: false, ...(await machine.shell(line)) };
       }
-      const { $ } = await import("zx");
+      const { $ } = await loadZx();
       const output = await $({
+        // oxlint-disable-next-line shelter/dangers -- zx is a shell; unsaid, it would take the first bash on the caller's PATH
+        shell: "/bin/bash",
         env: { ...machine.environment },
+        ...(signal ? { signal } : {}),
         quiet: true,
         nothrow: true,
         stdio: ["ignore", "pipe", "pipe"],

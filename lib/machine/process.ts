@@ -43,6 +43,16 @@ export function killAllChildren(signal: NodeJS.Signals): void {
   for (const child of living) child.kill(signal);
 }
 
+/** Whether a process has this number; one that we may not signal has it too (kill(2), EPERM). */
+export function processExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
 const SETPRIV = "/usr/bin/setpriv";
 
 /** Starts a program in a process group of its own; the kernel ends it if we are killed (setpriv, util-linux). */

@@ -1,5 +1,7 @@
 /** Trying again what may pass by itself, with zx's `retry` and its exponential back-off. */
 
+import { loadZx } from "./zx.ts";
+
 /** How often and how patiently. Delays are milliseconds: the first, doubled each time up to the longest. */
 export interface Patience {
   readonly times: number;
@@ -21,7 +23,7 @@ export async function retrying<T>(
   const first = await attempt();
   if (!again(first) || patience.times < 2) return first;
   signal.throwIfAborted();
-  const { retry, expBackoff } = await import("zx");
+  const { retry, expBackoff } = await loadZx();
   let made = 0;
   // what is thrown is boxed: zx would try it again
   const once = async (): Promise<{ readonly result: T } | { readonly error: unknown }> => {

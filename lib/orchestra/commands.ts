@@ -116,6 +116,42 @@ export const COMMANDS: readonly CommandRow[] = [
     },
   },
   {
+    name: "gateway",
+    summary: "One address in front of this host's engine and the other's, until Ctrl-C",
+    flags: {},
+  },
+  {
+    name: "pair",
+    summary: "Pair this host with the other: keys, pinned host keys, certificates, proof both ways",
+    flags: {
+      peer: { type: "positional", description: "The other host's name", required: true },
+      address: { type: "string", description: "Where ssh reaches it", valueHint: "ADDRESS" },
+      port: { type: "string", description: "The port of its ssh server (22)", valueHint: "N" },
+      user: { type: "string", description: "Who owns the home there", valueHint: "NAME" },
+      there: {
+        type: "string",
+        description: "The home there (~/.mountain_shelter)",
+        valueHint: "DIR",
+      },
+      accept: {
+        type: "string",
+        description: "The fingerprint of its host key, where there is no terminal to ask on",
+        valueHint: "SHA256:…",
+      },
+      anew: {
+        type: "boolean",
+        description: "Exchange everything again, e.g. after a new installation",
+      },
+      renew: { type: "boolean", description: "Make this host's certificate anew and exchange it" },
+      undo: { type: "boolean", description: "Take the pairing back, on both hosts" },
+    },
+  },
+  {
+    name: "peer",
+    summary: "What the other host's keys may start; not for people",
+    flags: { request: { type: "positional", description: "Role and host", required: true } },
+  },
+  {
     name: "update",
     summary:
       "After a git pull: build the programs anew, bring older files to their form, keep the last release",

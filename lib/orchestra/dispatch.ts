@@ -23,6 +23,9 @@ const CODE: Readonly<Record<string, () => Promise<Command>>> = {
   logs: async () => (await import("./history.ts")).logs,
   ask: async () => (await import("./ask.ts")).ask,
   serve: async () => (await import("./serve.ts")).serve,
+  gateway: async () => (await import("./gateway.ts")).gateway,
+  pair: async () => (await import("./pair.ts")).pair,
+  peer: async () => (await import("./peer.ts")).peer,
   update: async () => (await import("./update.ts")).update,
   migrate: async () => (await import("./update.ts")).migrate,
   completions: async () => (await import("./words.ts")).completions,
@@ -89,7 +92,7 @@ async function throughCitty(word: string, rest: readonly string[], units: Units)
       defineCommand({
         meta: { name: row.name, description: row.summary },
         run: async ({ rawArgs }) => {
-          const words = row.name === "ask" ? oneQuestion(rawArgs) : rawArgs;
+          const words = JOINED.has(row.name) ? oneText(row.name, rawArgs) : rawArgs;
           const want = await readArgs(
             `${SHELTER} ${row.name}`,
             { ...row.flags, ...SHELTER_FLAGS },
@@ -119,8 +122,11 @@ async function carryOut(name: string, want: Args, units: Units): Promise<void> {
   } else if (spoken.lines.length > 0) print(spoken.lines.join("\n"));
 }
 
+/** Commands whose words are one text. */
+const JOINED: ReadonlySet<string> = new Set(["ask", "peer"]);
+
 /** A question need not be quoted: its words are joined. */
-function oneQuestion(argv: readonly string[]): readonly string[] {
+function oneText(name: string, argv: readonly string[]): readonly string[] {
   const words: string[] = [];
   const flags: string[] = [];
   for (let at = 0; at < argv.length; at++) {
@@ -132,7 +138,7 @@ function oneQuestion(argv: readonly string[]): readonly string[] {
     if (!one.startsWith("--")) words.push(one);
     else {
       flags.push(one);
-      const row = { ...commandRow("ask")?.flags, ...SHELTER_FLAGS }[one.slice(2)];
+      const row = { ...commandRow(name)?.flags, ...SHELTER_FLAGS }[one.slice(2)];
       if (row?.type === "string" && argv[at + 1] !== undefined) flags.push(argv[++at] ?? "");
     }
   }

@@ -68,14 +68,17 @@ async function takeBack(desk: Desk, script: ScriptId, signal: AbortSignal): Prom
   return runHere(unit, desk.machine, desk.place, want, { others: othersOf(desk.units), signal });
 }
 
-/** Newest first. A script whose last run can't be taken back is left as it is, with all its earlier runs; the others go on. */
+/**
+ * Newest first. A script whose last run can't be taken back waits, with all its earlier runs, and is tried again once another script's run is gone: old
+ * snapshots are folded together, so a script's oldest run may have to wait for a younger one of another script.
+ */
 async function undoAll(desk: Desk, only: ScriptId | undefined): Promise<Spoken> {
   const { probe, place, want } = desk;
   const busy = atWork(desk);
   if (busy) return busy;
   const signal = onSignals(() => undefined);
   const stuck = new Set<ScriptId>();
-  const runs: RunReport[] = [];
+  let runs: RunReport[] = [];
   for (;;) {
     if (signal.aborted) break;
     const last = standingRuns(readJournal(probe), only).find(
@@ -83,15 +86,20 @@ async function undoAll(desk: Desk, only: ScriptId | undefined): Promise<Spoken> 
     );
     if (!last) break;
     const report = await takeBack(desk, last.script, signal);
+    if (report.outcome === "changed") {
+      runs = runs.filter((run) => run.outcome === "changed");
+      stuck.clear();
+    } else stuck.add(last.script);
     runs.push(report);
-    if (report.outcome !== "changed") stuck.add(last.script);
   }
   const failed = runs.find((run) => EXIT[run.outcome] !== 0);
   const outcome: Outcome = signal.aborted
     ? "interrupted"
     : (failed?.outcome ?? (runs.length > 0 ? "changed" : "converged"));
   const cleared =
-    EXIT[outcome] === 0 && only === undefined ? clearAway(desk, want["forget"] === true) : [];
+    EXIT[outcome] === 0 && only === undefined && runs.length > 0
+      ? clearAway(desk, want["forget"] === true)
+      : [];
   const { paint } = layout(false);
   const record =
     want["forget"] === true || only !== undefined
@@ -132,7 +140,7 @@ function atWork({ machine, place, probe }: Desk): Spoken | undefined {
     return {
       exit: EXIT.locked,
       json: asJson({ schema: 1, host: place.host, outcome: "locked", running: name, pid, since }),
-      lines: [`${name} is running: process ${pid}, since ${since}. Stop it first`],
+      lines: [`${name} is running: process ${pid}, since ${printable(since)}. Stop it first`],
     };
   }
   return undefined;

@@ -1,6 +1,7 @@
 /** The report of a run for a person: what was found, what was done, how it ended, and what nobody asked. */
 import { EXIT } from "../errors.ts";
 import type { Failure, Finding, Level, Outcome, RunReport } from "../unit.ts";
+import { ROSTER } from "../roster.ts";
 import type { Colour, Paint } from "./palette.ts";
 import { commandLine, duration, printable, wrap } from "./text.ts";
 
@@ -63,6 +64,13 @@ export function humanReport(report: RunReport, layout: Layout): readonly string[
   return lines;
 }
 
+/** A fix as it can be typed in the home: our own names stand in bin/. */
+function fixLine(fix: readonly string[]): string {
+  const at = fix[0] === "sudo" ? 1 : 0;
+  const ours = ROSTER.some((row) => row.id === fix[at]);
+  return commandLine(ours ? fix.with(at, `./bin/${fix[at]}`) : fix);
+}
+
 /** The standard last section of every report. */
 export function unaskedLines(findings: readonly Finding[], layout: Layout): readonly string[] {
   const title = layout.paint("dark_gold", "What didn't I ask you?");
@@ -83,7 +91,7 @@ export function errorLines(error: Failure, layout: Layout): readonly string[] {
   const [first = "", ...rest] = wrap(printable(text), layout.columns - 4);
   const lines = [`${layout.paint("rust", "  ✗")} ${layout.paint("rust", first)}`];
   lines.push(...rest.map((line) => layout.paint("rust", `    ${line}`)));
-  if (error.fix) lines.push(layout.paint("gold", `    ${printable(commandLine(error.fix))}`));
+  if (error.fix) lines.push(layout.paint("gold", `    ${printable(fixLine(error.fix))}`));
   return lines;
 }
 
@@ -96,7 +104,7 @@ function findingLines(finding: Finding, layout: Layout): readonly string[] {
   lines.push(...rest.map((line) => layout.paint(body, `    ${line}`)));
   if (layout.verbose && finding.evidence)
     lines.push(layout.paint("taupe", `    seen in ${printable(finding.evidence)}`));
-  if (finding.fix) lines.push(layout.paint("gold", `    ${printable(commandLine(finding.fix))}`));
+  if (finding.fix) lines.push(layout.paint("gold", `    ${printable(fixLine(finding.fix))}`));
   return lines;
 }
 

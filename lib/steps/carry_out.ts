@@ -5,6 +5,7 @@ import { ShelterError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
 import { fetchVerified } from "../machine/sources.ts";
 import type { AnyUnit, CallContext, Step } from "../unit.ts";
+import { serviceMemo, setService } from "./services.ts";
 import { installPackages, packageMemo } from "./packages.ts";
 
 /** Where in a run a step stands. */
@@ -87,6 +88,9 @@ export async function carryOut(
         step.install,
         packageMemo(probe.home, place.run, place.round, place.step),
       );
+      return;
+    case "service":
+      await setService(context, step, serviceMemo(probe.home, place.run, place.round, place.step));
       return;
     case "exec": {
       const ran = await act.run(step.argv, {

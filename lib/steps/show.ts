@@ -33,6 +33,12 @@ function stepText(step: Step): string {
       return `fetch ${step.to}, ${step.bytes} bytes, sha256 ${step.sha256.slice(0, 12)}`;
     case "package":
       return `install ${step.install.join(" ")}`;
+    case "service":
+      return `${step.active ? "run" : "stop"} ${step.name}${step.enabled ? ", also after a boot" : ""}, files ${
+        step.files
+          .map((file) => `${file.path} (sha256 ${sha256(file.content).slice(0, 12)})`)
+          .join(", ") || "as they are"
+      }`;
     case "exec":
       return `run ${step.argv.join(" ")}`;
     case "call":
@@ -48,6 +54,7 @@ export function reachesBeyond(home: string, step: Step): boolean {
   const inside = (path: string) => path === home || path.startsWith(`${home}/`);
   switch (step.do) {
     case "package":
+    case "service":
       return true;
     case "set":
       return !step.temporary;

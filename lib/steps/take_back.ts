@@ -4,6 +4,7 @@ import { type KeptStep, type Manifest, type Saved, restore } from "../keep/snaps
 import type { AnyUnit, CallContext, Undo } from "../unit.ts";
 import { keepForNextFetch } from "../machine/sources.ts";
 import { type Place, removedFolder } from "./carry_out.ts";
+import { restoreService, serviceMemo, stopIfItWasNot } from "./services.ts";
 import { packageMemo, removeGained } from "./packages.ts";
 
 /**
@@ -83,8 +84,11 @@ async function takeBackOne(
   if (step.do === "package") {
     await removeGained(probe, act, packageMemo(probe.home, place.run, place.round, place.step));
   }
+  const memo = serviceMemo(probe.home, place.run, place.round, place.step);
+  if (step.do === "service") await stopIfItWasNot(probe, act, step.name, memo);
   if (step.do === "exec" || step.do === "call") await takeBackDeed(unit, context, step, step.undo);
   for (const one of [...saved].reverse()) await restore(probe, act, place.run, one);
+  if (step.do === "service") await restoreService(probe, act, step.name, memo);
 }
 
 async function takeBackDeed(

@@ -183,8 +183,9 @@ describe("ask", () => {
         "is",
         "the",
         "capital",
+        "city",
         "of",
-        "France?",
+        "France? Answer in one sentence.",
         "--max-tokens",
         "40",
       );

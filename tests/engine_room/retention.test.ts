@@ -4,6 +4,8 @@ import { expect, test } from "bun:test";
 import { inHome } from "../../lib/keep/home.ts";
 import { readJournal, standingRuns } from "../../lib/keep/journal.ts";
 import { DEFAULT_CONFIG } from "../../lib/hosts/settings.ts";
+import { pruneSnapshots } from "../../lib/keep/retention.ts";
+import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import type { Unit } from "../../lib/unit.ts";
 import { FAKE_HOME, fakeMachine } from "../support/fake_machine.ts";
@@ -65,3 +67,40 @@ test.each([
     }
   },
 );
+
+test("what a crash amid the folding left half copied is copied anew", async () => {
+  const world = fakeMachine({
+    files: { [NOTE]: "found", [join(ONCE, "deep/file")]: "kept" },
+  });
+  try {
+    const was = world.picture(join(FAKE_HOME, "things"));
+    for (const text of ["one", "two"]) await runOn(world, unit, { want: { text } });
+    const probe = createProbe(world.machine, FAKE_HOME, "testhost");
+    const top = inHome.snapshots(FAKE_HOME);
+    const [older = "", younger = ""] = probe.list(top);
+    const copied = probe.list(join(top, older)).filter((name) => !/json$|^started$/.test(name));
+    expect(copied.length).toBe(2); // the folder and the note
+    for (const name of copied) {
+      const folder = probe.stat(join(top, older, name))?.kind === "dir";
+      world.write(join(top, younger, name), folder ? { folder: true } : "half");
+    }
+    pruneSnapshots(probe, createAct(world.machine, probe), unit.id, 1);
+    expect(await runOn(world, unit, { mode: "undo" })).toMatchObject({ outcome: "changed" });
+    expect(world.picture(join(FAKE_HOME, "things"))).toEqual(was);
+  } finally {
+    world.dispose();
+  }
+});
+
+test("a snapshot that no journal line names is of a run killed before its first act, and goes", async () => {
+  const world = fakeMachine({ files: { [NOTE]: "found" } });
+  try {
+    const orphan = `${inHome.snapshots(FAKE_HOME)}/20260101T000000000Z-aaaaaaaa-02_scaffold_dirs`;
+    const others = `${inHome.snapshots(FAKE_HOME)}/20260101T000000000Z-bbbbbbbb-03_install_models`;
+    for (const path of [orphan, others]) world.write(`${path}/manifest.json`, "{");
+    expect((await runOn(world, unit, { want: { text: "new" } })).outcome).toBe("changed");
+    expect([world.exists(orphan), world.exists(others)]).toEqual([false, true]);
+  } finally {
+    world.dispose();
+  }
+});

@@ -100,3 +100,20 @@ test("many processes that append at once leave no gap, no double and no torn lin
     rmSync(home, { recursive: true, force: true });
   }
 }, 60_000);
+
+test("an entry whose run's name would lead out of the snapshots is none", () => {
+  const entry = {
+    kind: "begin",
+    schema: 1,
+    index: 0,
+    at: "",
+    script: "02_scaffold_dirs",
+    steps: [],
+  };
+  const names = ["../../etc", "..", "", "a/b", 7, "20260101T000000000Z-aaaaaaaa-02_scaffold_dirs"];
+  world.write(
+    join(FOLDER, "00000000.jsonl"),
+    names.map((run) => `${JSON.stringify({ ...entry, run })}\n`).join(""),
+  );
+  expect(readJournal(probe).map((one) => one.run)).toEqual(names.slice(-1) as string[]);
+});

@@ -1,9 +1,10 @@
 import { afterEach, expect, test } from "bun:test";
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
-import { lockPath, takeLock } from "../../lib/keep/lock.ts";
+import { isGone, lockPath, readIdentity, takeLock } from "../../lib/keep/lock.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
+import { processExists } from "../../lib/machine/process.ts";
 import {
   FAKE_HOME,
   fakeMachine,
@@ -43,4 +44,34 @@ test("a lock whose holder can't be read is an error, not a wait for ever", async
   const { take } = locks({ files: { [join(PATH, "holder.json")]: { link: "holder.json" } } });
   const error = await take().catch((one: unknown) => one);
   expect(error).toMatchObject({ id: "lock-unreadable" });
+});
+
+test("what stands in a lock's place and is none is an error, not a wait for ever", async () => {
+  for (const files of [{ [PATH]: "a file" }, { [join(PATH, "stranger")]: "" }]) {
+    const error = await locks({ files: files })
+      .take()
+      .catch((one: unknown) => one);
+    expect(error).toMatchObject({ id: "lock-damaged" });
+  }
+});
+
+test("a holder that /proc hides from us is not gone", () => {
+  const { world } = locks({});
+  const probe = createProbe(world.machine, FAKE_HOME, "testhost");
+  const boot = probe.text("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
+  const holder = { pid: 4_000_001, started: "1", boot, script: "x", since: "", nonce: "" };
+  expect(isGone(probe, holder)).toBe(true);
+  expect(isGone({ ...probe, exists: () => true }, holder)).toBe(false);
+  // without a boot id nothing is known of a restart
+  expect(isGone({ ...probe, exists: () => true, text: () => undefined }, holder)).toBe(false);
+  expect([processExists(process.pid), processExists(4_194_305)]).toEqual([true, false]);
+});
+
+test("an identity without its parts is nobody's proof of death", () => {
+  const whole = { pid: 1, started: "1", boot: "b", script: "x", since: "s", nonce: "n" };
+  expect(readIdentity(JSON.stringify(whole))).toEqual(whole);
+  for (const part of ["pid", "started", "boot", "script", "since"]) {
+    expect(readIdentity(JSON.stringify({ ...whole, [part]: undefined }))).toBeUndefined();
+  }
+  expect(readIdentity(JSON.stringify({ ...whole, pid: -1 }))).toBeUndefined(); // kill(2): everybody
 });

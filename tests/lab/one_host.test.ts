@@ -36,7 +36,7 @@ beforeAll(async () => {
   for (const name of others) {
     linkSync(join(host.root, "usr/local/bin", first), join(host.root, "usr/local/bin", name));
   }
-}, 600_000);
+}, 1_200_000);
 afterAll(async () => {
   await host?.stop();
 }, 120_000);

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import * as fc from "fast-check";
 import type { Step, Unit } from "../../lib/unit.ts";
-import { FAKE_HOME } from "../support/fake_machine.ts";
+import { FAKE_HOME, type FakeWorld } from "../support/fake_machine.ts";
 import { lawsOf } from "../support/laws.ts";
 
 const at = (name: string) => join(FAKE_HOME, "things", name);
@@ -18,7 +18,10 @@ interface Facts {
   readonly knob: string | undefined;
   readonly made: boolean;
   readonly packages: string;
+  readonly unit: string;
 }
+
+const UNIT = "/etc/systemd/system/shelter-fake.service";
 
 const everyStep: Unit<Facts> = {
   id: "00_check_structure",
@@ -35,6 +38,7 @@ const everyStep: Unit<Facts> = {
     link: probe.stat(at("current"))?.target,
     knob: probe.text("/sys/knob")?.trim(),
     made: probe.text(at("made")) === "by a call",
+    unit: `${probe.text(UNIT) ?? ""} ${(await probe.run(["systemctl", "show", "shelter-fake.service"])).stdout}`,
     packages: (await probe.run(["dpkg-query"])).stdout,
   }),
   diagnose: () => [],
@@ -51,6 +55,16 @@ const everyStep: Unit<Facts> = {
       steps.push({ do: "link", path: at("current"), target: "new-generation" });
     if (facts.knob !== "fast") steps.push({ do: "set", path: "/sys/knob", value: "fast" });
     if (!facts.packages.includes("cowsay")) steps.push({ do: "package", install: ["cowsay"] });
+    if (facts.unit !== "new UnitFileState=enabled\nActiveState=active\n") {
+      const files = [{ path: UNIT, content: "new" }];
+      steps.push({
+        do: "service",
+        name: "shelter-fake.service",
+        files,
+        enabled: true,
+        active: true,
+      });
+    }
     // a later round depends on what this one made
     if (!facts.made && facts.note === "new") {
       steps.push({ do: "call", name: "make", args: {}, undo: { restore: [at("made")] } });
@@ -65,6 +79,37 @@ const everyStep: Unit<Facts> = {
   },
 };
 
+/** What a fake systemd knows of the unit: the file that it last read, whether it starts at boot, whether it runs. */
+const SYSTEMD = "/run/fake-systemd";
+interface FakeUnit {
+  readonly loaded: string;
+  readonly enabled: boolean;
+  readonly active: boolean;
+}
+function systemctl(argv: readonly string[], world: FakeWorld) {
+  const now = JSON.parse(world.read(SYSTEMD)) as FakeUnit;
+  const set = (change: Partial<FakeUnit>) => {
+    world.write(SYSTEMD, JSON.stringify({ ...now, ...change }));
+    return {};
+  };
+  const file = world.exists(UNIT) ? world.read(UNIT) : "";
+  switch (argv[1]) {
+    case "show":
+      return {
+        stdout: `UnitFileState=${now.enabled ? "enabled" : "disabled"}\nActiveState=${now.active ? "active" : "inactive"}\n`,
+      };
+    case "daemon-reload":
+      return set({ loaded: file });
+    case "enable":
+    case "disable":
+      return set({ enabled: argv[1] === "enable" });
+    case "stop":
+      return set({ active: false });
+    default:
+      return now.loaded === "" ? { code: 5, stderr: "Unit not found" } : set({ active: true });
+  }
+}
+
 const INSTALLED = "/var/lib/fake-dpkg";
 
 const worlds = fc
@@ -76,6 +121,7 @@ const worlds = fc
     junk: fc.boolean(),
     link: fc.constantFrom(undefined, "old-generation"),
     knob: fc.constantFrom("slow\n", "slower\n"),
+    unit: fc.option(fc.record({ enabled: fc.boolean(), active: fc.boolean() }), { nil: undefined }),
   })
   .map((made) => ({
     machine: {
@@ -83,6 +129,13 @@ const worlds = fc
       files: {
         [at("loose")]: { text: "loose", mode: made.loose },
         "/sys/knob": made.knob,
+        [SYSTEMD]: JSON.stringify({
+          enabled: false,
+          active: false,
+          ...made.unit,
+          loaded: made.unit ? "old" : "",
+        }),
+        ...(made.unit ? { [UNIT]: "old" } : {}),
         [INSTALLED]: "bash:amd64 installed\n",
         ...(made.folder === undefined
           ? {}
@@ -95,6 +148,7 @@ const worlds = fc
         ...(made.link === undefined ? {} : { [at("current")]: { link: made.link } }),
       },
       programs: {
+        systemctl,
         "dpkg-query": (_: readonly string[], world) => ({ stdout: world.read(INSTALLED) }),
         dpkg: () => ({}),
         "apt-get": (argv, world) => {

@@ -61,6 +61,19 @@ test("a finding that ended the run is said once", () => {
   expect(text.split("mend it").length - 1).toBe(1);
 });
 
+test("a fix with one of our names can be typed as it stands", () => {
+  const fixes = [
+    ["03_install_models", "a b"],
+    ["sudo", "00_check_structure"],
+    ["apt-get", "update"],
+  ];
+  const findings = fixes.map((fix, n) => finding("warn", `w${n}`, fix));
+  const text = humanReport(report({ findings }), PLAIN).join("\n");
+  expect(text).toContain("    ./bin/03_install_models 'a b'");
+  expect(text).toContain("    sudo ./bin/00_check_structure");
+  expect(text).toContain("    apt-get update");
+});
+
 test("what nobody asked comes gravest first, each with its command", () => {
   const unasked = [finding("info", "a"), finding("fail", "b", ["mend", "b"]), finding("warn", "c")];
   expect(ranked(unasked).map((one) => one.id)).toEqual(["b", "c", "a"]);

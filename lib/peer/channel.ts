@@ -1,0 +1,80 @@
+/** Talking to a paired host: ssh with a key of one role, to a host key that was pinned, starting nothing but the forced command there. */
+import { ShelterError } from "../errors.ts";
+import { inHome } from "../keep/home.ts";
+import type { Act } from "../machine/act.ts";
+import type { Ran, RunOptions } from "../machine/process.ts";
+import type { Trust, Role } from "../trust/offer.ts";
+import { alias } from "../trust/ssh_files.ts";
+
+/** Seconds to reach a host; a laptop that is asleep or gone must not hold anything up. */
+const CONNECT_TIMEOUT = 8;
+
+/** ssh and its options for one role; the peer's address and what to say follow. Also what rsync is given as its remote shell. */
+export function sshOptions(
+  act: Pick<Act, "real">,
+  home: string,
+  peer: Trust,
+  role: Role,
+): readonly string[] {
+  const option = (text: string) => ["-o", text];
+  return [
+    ...["ssh", "-F", "/dev/null", "-T"],
+    ...["-i", act.real(inHome.identity(home, role))],
+    ...["-p", String(peer.port)],
+    ...option(`UserKnownHostsFile="${act.real(inHome.identity(home, "known_hosts"))}"`),
+    ...option("GlobalKnownHostsFile=/dev/null"),
+    ...option("StrictHostKeyChecking=yes"),
+    ...option(`HostKeyAlias=${alias(peer.name)}`),
+    ...option("IdentitiesOnly=yes"),
+    ...option("IdentityAgent=none"),
+    ...option("BatchMode=yes"),
+    ...option("ControlPath=none"),
+    ...option(`ConnectTimeout=${CONNECT_TIMEOUT}`),
+    ...option("ServerAliveInterval=5"),
+    ...option("ServerAliveCountMax=3"),
+  ];
+}
+
+/** "user@address", where ssh finds the peer. */
+export function destination(peer: Trust): string {
+  return `${peer.user}@${peer.address}`;
+}
+
+/** Says `words` to the peer's `shelter peer <role>` and waits for its answer; `code` 255 is ssh's own failure. */
+export function sayToPeer(
+  act: Act,
+  home: string,
+  peer: Trust,
+  role: Role,
+  words: readonly string[],
+  options: RunOptions = {},
+): Promise<Ran> {
+  const bad = words.find((word) => !/^[\w@%+=:,./-]+$/.test(word));
+  if (bad !== undefined) throw new Error(`a word that a shell would change: ${bad}`);
+  return act.run([...sshOptions(act, home, peer, role), "--", destination(peer), ...words], {
+    timeout: 60_000,
+    ...options,
+  });
+}
+
+/** What a failed call means for a person. */
+export function peerFailure(peer: Trust, what: string, ran: Ran): ShelterError {
+  const said = ran.stderr.trim().split("\n").slice(-2).join(" ");
+  if (/REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed/.test(ran.stderr)) {
+    return new ShelterError(
+      "host-key-changed",
+      what,
+      `${peer.name} at ${peer.address} shows another host key than the one that was pinned: it was set up anew, or it is not ${peer.name}`,
+      ["./bin/shelter", "pair", peer.name],
+    );
+  }
+  if (ran.timedOut || ran.code === 255) {
+    return new ShelterError(
+      "peer-unreachable",
+      what,
+      `${peer.name} at ${peer.address} did not answer: ${said}`,
+      ["./bin/shelter", "status"],
+    );
+  }
+  return new ShelterError("peer-refused", what, `${peer.name} ended with ${ran.code}: ${said}`);
+}

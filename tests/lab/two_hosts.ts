@@ -1,0 +1,131 @@
+/** The two-host lab: phantom on trixie and shadow on bookworm, on one bridge, each with the same user, an ssh server and nothing of ours but the binaries. */
+import { mkdirSync, readdirSync, linkSync, copyFileSync } from "node:fs";
+import { join } from "node:path";
+import { bootHost, type LabHost, type Said } from "./host.ts";
+import { must } from "./base.ts";
+
+/** Who owns the homes. */
+export const USER = "op";
+export const HOME = `/home/${USER}/.mountain_shelter`;
+/** RFC 5737 documentation addresses: they route nowhere. */
+export const ADDRESS = { phantom: "192.0.2.1", shadow: "192.0.2.2" } as const;
+export type LabName = keyof typeof ADDRESS;
+
+/** What each host is given beside what boots. */
+const PACKAGES = [
+  "openssh-server",
+  "openssh-client",
+  "openssl",
+  "rsync",
+  "iproute2",
+  "ca-certificates",
+  "libgomp1",
+  "procps",
+];
+
+/** Two running hosts. */
+export interface TwoHosts {
+  readonly phantom: LabHost;
+  readonly shadow: LabHost;
+  readonly bridge: string;
+  /** Runs one of our names on a host, as the home's owner. */
+  shelter(
+    host: LabHost,
+    argv: readonly string[],
+    env?: Readonly<Record<string, string>>,
+  ): Promise<Said>;
+  /** Pulls both cables, or puts them back. */
+  cable(connected: boolean): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Boots both and connects them; the binaries of `bin` are put into each home. */
+export async function bootTwoHosts(bin: string): Promise<TwoHosts> {
+  const bridge = `ms${process.pid.toString(36)}`;
+  await must(["ip", "link", "add", bridge, "type", "bridge"]);
+  const up: LabHost[] = [];
+  const stop = async () => {
+    await Promise.all(up.map((host) => host.stop()));
+    await must(["ip", "link", "del", bridge]);
+  };
+  try {
+    await must(["ip", "link", "set", bridge, "up"]);
+    const boot = async (name: LabName, release: "trixie" | "bookworm") => {
+      const host = await bootHost({ name, release, include: PACKAGES, bridge, user: USER });
+      up.push(host);
+      await said(host, ["ip", "address", "replace", `${ADDRESS[name]}/24`, "dev", "host0"]);
+      await said(host, ["ip", "link", "set", "host0", "up"]);
+      giveBinaries(host, bin);
+      await said(host, ["chown", "-R", `${USER}:${USER}`, `/home/${USER}`]);
+      return host;
+    };
+    const [phantom, shadow] = [await boot("phantom", "trixie"), await boot("shadow", "bookworm")];
+    return {
+      phantom,
+      shadow,
+      bridge,
+      stop,
+      shelter: (host, argv, env = {}) => {
+        const [name = "shelter", ...rest] = argv;
+        return host.run([`${HOME}/bin/${name}`, ...rest], { as: USER, env });
+      },
+      cable: async (connected) => {
+        await must(["ip", "link", "set", bridge, connected ? "up" : "down"]);
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Runs a program that must succeed. */
+export async function said(host: LabHost, argv: readonly string[], as = "root"): Promise<string> {
+  const ran = await host.run(argv, { as });
+  if (ran.code === 0) return ran.stdout;
+  throw new Error(
+    `${host.name}: ${argv.join(" ")} ended with ${ran.code}: ${ran.stderr || ran.stdout}`,
+  );
+}
+
+/** Gives one host's user a login on the other, as an operator who has set up ssh would have it. */
+export async function giveLogin(from: LabHost, to: LabHost): Promise<void> {
+  const key = `/home/${USER}/.ssh/id_ed25519`;
+  for (const host of [from, to])
+    await said(host, ["mkdir", "-p", "-m", "700", `/home/${USER}/.ssh`], USER);
+  if ((await from.run(["test", "-e", key])).code !== 0) {
+    await said(from, ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], USER);
+  }
+  const publicKey = await said(from, ["cat", `${key}.pub`]);
+  const append = [
+    "sh",
+    "-c",
+    'printf %s "$1" >>"$2" && chmod 600 "$2"',
+    "sh",
+    publicKey,
+    `/home/${USER}/.ssh/authorized_keys`,
+  ];
+  await said(to, append, USER);
+}
+
+/** The fingerprint that a host itself says it has. */
+export async function fingerprintOfHost(host: LabHost): Promise<string> {
+  const line = await said(host, ["ssh-keygen", "-lf", "/etc/ssh/ssh_host_ed25519_key.pub"]);
+  return line.split(" ")[1] ?? "";
+}
+
+/** All names of the program, hard links kept. */
+function giveBinaries(host: LabHost, bin: string): void {
+  const folder = join(host.root, HOME, "bin");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  let first: string | undefined;
+  for (const name of readdirSync(bin)) {
+    if (name.startsWith(".") || name === "hosts" || name === "rescue") continue;
+    const to = join(folder, name);
+    if (name.includes("SHA256SUMS")) copyFileSync(join(bin, name), to);
+    else if (first === undefined) {
+      copyFileSync(join(bin, name), to);
+      first = to;
+    } else linkSync(first, to);
+  }
+}
