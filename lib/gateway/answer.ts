@@ -10,6 +10,7 @@ import { parsePiece, type Piece } from "./piece.ts";
 import type { Pool } from "./pool.ts";
 import { Splicer, type Chunk, type Served } from "./splice.ts";
 import { EventReader, StreamFault } from "./sse.ts";
+import { warm } from "./warm.ts";
 
 /** What happens to an answer: a chunk more, or everything that was collected is void. */
 export type Happening = { readonly chunk: Chunk } | { readonly anew: true };
@@ -19,6 +20,8 @@ export interface Kitchen {
   readonly pool: Pool;
   readonly models: readonly ModelConfig[];
   readonly counts: Counts;
+  /** Whether the next engine reads each prompt ahead. */
+  readonly warm: boolean;
 }
 
 /** An answer on its way. */
@@ -42,7 +45,7 @@ export function answer(kitchen: Kitchen, ask: Ask, signal: AbortSignal): Answeri
 }
 
 async function* happen(
-  { pool, counts }: Kitchen,
+  { pool, counts, warm: warms }: Kitchen,
   ask: Ask,
   wanted: Wanted,
   served: { served_by: string[]; carried_over: number; started_anew: number },
@@ -54,6 +57,7 @@ async function* happen(
   let speaker: Engine | undefined;
   let failed: Engine | undefined;
   let problem: Refusal | undefined;
+  const warming = new AbortController();
   const began = pool.now();
   for (let attempt = 1; ; attempt++) {
     if (attempt > pool.limits.attempts) {
@@ -96,6 +100,7 @@ async function* happen(
               if (!ask.stream) yield { anew: true };
             }
             speaker = engine;
+            if (warms) void warm(pool, ask, wanted, engine, warming.signal);
           }
           for (const chunk of chunks) yield { chunk };
         }
@@ -127,6 +132,8 @@ async function* happen(
       if (!splicer.finished) continue;
     } finally {
       place.giveBack();
+      // read or not: nobody needs it ahead any more
+      warming.abort(new Error("over"));
     }
     for (const chunk of splicer.end({ ...served, served_by: [...served.served_by] }))
       yield { chunk };

@@ -50,6 +50,8 @@ export interface GatewayConfig {
   /** None: every engine is asked by the name that the client uses. */
   readonly models: readonly ModelConfig[];
   readonly limits: Limits;
+  /** The next engine reads each prompt ahead, so that it can go on at once: costs its time and power. False when left out. */
+  readonly warm: boolean;
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -88,6 +90,9 @@ export function parseGatewayConfig(text: string, path: string): GatewayConfig {
   }
   const limits = parseLimits(value["limits"]);
   if ("wrong" in limits) throw wrong(limits.wrong);
+  if (value["warm"] !== undefined && typeof value["warm"] !== "boolean") {
+    throw wrong("warm is neither true nor false");
+  }
   return {
     schema: 1,
     host: check.name(value["host"], "host", NAME, "a host name"),
@@ -128,6 +133,7 @@ export function parseGatewayConfig(text: string, path: string): GatewayConfig {
       .list(value["models"] ?? [], "models")
       .map((one, at) => parseModel(one, at, new Set(engines.map(({ name }) => name)), check)),
     limits: limits.limits,
+    warm: value["warm"] === true,
   };
 }
 

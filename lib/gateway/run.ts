@@ -101,6 +101,7 @@ function open(
   const house: House = {
     pool,
     models: config.models,
+    warm: config.warm,
     counts,
     key: () => keyIn(probe.text(config.listen.keyFile)),
     status: () => statusOf(config, pool, counts, began, probe.now()),

@@ -106,13 +106,7 @@ async function accept(request: PeerRequest, offer: Offer): Promise<number> {
   const report = await run(request, offer.name, "apply");
   if (EXIT[report.outcome] !== 0) {
     act.remove(path);
-    const { error } = report;
-    throw new ShelterError(
-      error?.id ?? report.outcome,
-      error?.what ?? `pairing with ${offer.name}`,
-      error?.why ?? report.outcome,
-      error?.fix,
-    );
+    throw asError(report, `pairing with ${offer.name}`);
   }
   const own = await ownOffer(probe);
   if (!own) throw new Error("paired without keys of our own");
@@ -123,7 +117,16 @@ async function accept(request: PeerRequest, offer: Offer): Promise<number> {
 /** Takes back what the pairing with this peer changed here. */
 async function forget(request: PeerRequest, peer: string): Promise<number> {
   const report = await run(request, peer, "undo");
-  return EXIT[report.outcome];
+  const { probe, act } = contextOf(request);
+  // the undo brings back what the peer had said; it was only ever there for that run
+  act.remove(answerPath(probe.home, peer));
+  if (EXIT[report.outcome] !== 0) throw asError(report, `forgetting ${peer}`);
+  return 0;
+}
+
+function asError({ error, outcome, left }: RunReport, what: string): ShelterError {
+  const why = [error?.why ?? outcome, ...(left ?? [])].join("; ");
+  return new ShelterError(error?.id ?? outcome, error?.what ?? what, why, error?.fix);
 }
 
 function run(request: PeerRequest, peer: string, mode: "apply" | "undo"): Promise<RunReport> {

@@ -174,10 +174,12 @@ function plan(facts: PairFacts, want: Args, first: FirstContact | undefined): re
   return [];
 }
 
-/** A renewal that was asked for: the certificate is from before the asking. */
+/** A renewal that was asked for: the certificate is from before the asking. A certificate knows whole seconds alone. */
 function isOlder(facts: PairFacts, want: Args): boolean {
   const { since, renew } = want;
-  return renew === true && typeof since === "string" && facts.certificate.madeAt < since;
+  return (
+    renew === true && typeof since === "string" && facts.certificate.madeAt < since.slice(0, 19)
+  );
 }
 
 function sameOffer({ offer, trust }: PairFacts): boolean {

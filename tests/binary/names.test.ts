@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { NAMES, SHELTER, SHELTER_ID } from "../../lib/orchestra/names.ts";
 import { ROSTER } from "../../lib/roster.ts";
 import {
@@ -242,7 +242,9 @@ describe("the build", () => {
     expect(second?.sha256).not.toBe(first?.sha256 ?? "");
     const shelter = join(clone, "bin", "shelter");
     expect(run([shelter, "--help"], clone).stdout).toStartWith("The other command");
-    const back = run([shelter, "update", "--back", "--json"], clone);
+    // a clone in somebody's HOME, not the HOME itself: that is refused as a home
+    const person = { HOME: dirname(clone) };
+    const back = run([shelter, "update", "--back", "--json"], clone, person);
     expect([back.code, JSON.parse(back.stdout)]).toEqual([
       0,
       expect.objectContaining({ outcome: "changed", replaced: 22 }),
@@ -254,7 +256,7 @@ describe("the build", () => {
 
     const last = join(clone, "runtime", "bin", second?.sha256.slice(0, 16) ?? "", SHELTER);
     writeFileSync(last, "not what was built");
-    const damaged = run([shelter, "update", "--back"], clone);
+    const damaged = run([shelter, "update", "--back"], clone, person);
     expect(damaged.code).toBe(11);
     expect(damaged.stderr).toContain("it is not what was built");
     expect(run([shelter, "--help"], clone).stdout).toStartWith("The unified command");

@@ -302,6 +302,7 @@ test("the document is read, and what is wrong in it is named", () => {
     [{ models: [{ name: "m\u001b", on: {} }] }, "models[0].name"],
     [{ limits: { queue: -1 } }, "limits.queue"],
     [{ limits: { que: 1 } }, "limits.que"],
+    [{ warm: "yes" }, "warm"],
   ];
   for (const [change, named] of wrong) {
     expect(config(change)).toThrow(

@@ -272,3 +272,27 @@ test("a client's own opening is continued, not doubled", async () => {
     expect(seen.text).toBe("Roses are red, violets");
   }
 });
+
+test("with warming the next engine reads the prompt ahead, once, and only where it serves the same model", async () => {
+  const one: Script = { tokens: ["one", " two", " three"] };
+  const other = [
+    {
+      name: "m",
+      on: { a: { name: "x", sha256: "1".repeat(64) }, b: { name: "y", sha256: "2".repeat(64) } },
+    },
+  ];
+  for (const [warm, models, ahead] of [
+    [true, [], 1],
+    [false, [], 0],
+    [true, other, 0],
+  ] as const) {
+    const next = scriptedEngine(one);
+    const kitchen = kitchenOf([scriptedEngine(one), next], { warm, models });
+    const seen = await streamOf(kitchen, "chat", { ...CHAT, max_tokens: 50 });
+    kitchen.stop();
+    expect(seen.text).toBe("one two three");
+    expect(next.asked.map((asked) => asked.body["max_tokens"])).toEqual(Array(ahead).fill(0));
+    for (const asked of next.asked) expect(asked.body["messages"]).toEqual(CHAT.messages);
+    expect(kitchen.engines[1]?.taken).toBe(0);
+  }
+});

@@ -77,7 +77,11 @@ export async function bootHost(options: HostOptions): Promise<LabHost> {
       [
         ...["setpriv", "--pdeathsig", "TERM", "systemd-nspawn", "--quiet", "--register=no"],
         ...["--keep-unit", "--boot", "--console=pipe", `--directory=${root}`],
-        ...[`--machine=${options.name}`, network],
+        ...[
+          `--machine=${options.name}-${process.pid.toString(36)}`,
+          `--hostname=${options.name}`,
+          network,
+        ],
       ],
       { stdio: ["ignore", "pipe", "pipe"] },
     );

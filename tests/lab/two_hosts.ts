@@ -8,7 +8,7 @@ import { must } from "./base.ts";
 export const USER = "op";
 export const HOME = `/home/${USER}/.mountain_shelter`;
 /** RFC 5737 documentation addresses: they route nowhere. */
-export const ADDRESS = { phantom: "192.0.2.1", shadow: "192.0.2.2" } as const;
+export const ADDRESS = { phantom: "198.51.100.1", shadow: "198.51.100.2" } as const;
 export type LabName = keyof typeof ADDRESS;
 
 /** What each host is given beside what boots. */

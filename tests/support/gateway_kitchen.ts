@@ -22,6 +22,7 @@ export function kitchenOf(
     readonly limits?: Partial<Limits>;
     readonly models?: readonly ModelConfig[];
     readonly slots?: number;
+    readonly warm?: boolean;
   } = {},
 ): TestKitchen {
   const engines = scripted.map((one, at) => {
@@ -45,7 +46,14 @@ export function kitchenOf(
     Date.now(),
   );
   const stop = pool.start();
-  return { engines, pool, models: options.models ?? [], counts: noCounts(), stop };
+  return {
+    engines,
+    pool,
+    models: options.models ?? [],
+    warm: options.warm ?? false,
+    counts: noCounts(),
+    stop,
+  };
 }
 
 /** What a client of a stream got. */
