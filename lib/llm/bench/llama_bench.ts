@@ -1,4 +1,5 @@
 /** llama-bench: its command line for a profile, and its JSON. */
+import { basename, dirname } from "node:path";
 import { ShelterError } from "../../errors.ts";
 import type { CallContext } from "../../unit.ts";
 import type { Profile, ServedModel, ServingBuild } from "../settings.ts";
@@ -92,9 +93,10 @@ export async function runBench(
   const ran = await act.run(
     [
       act.real(build.program("llama-bench")),
-      ...benchArguments(act.real(model.path), profile, load, repetitions),
+      // by its name alone: llama-bench takes a comma for the border between two models, and a folder may hold one
+      ...benchArguments(basename(model.path), profile, load, repetitions),
     ],
-    { signal },
+    { signal, cwd: dirname(model.path) },
   );
   signal.throwIfAborted();
   if (ran.code !== 0) {
