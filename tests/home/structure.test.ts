@@ -11,6 +11,7 @@ import {
   type FakeMachineOptions,
   type FakeWorld,
 } from "../support/fake_machine.ts";
+import { needsRoot, testUnless } from "../support/left_out.ts";
 import { runOn } from "../support/run.ts";
 import { at, disposedWorlds, find, look, scaffolded } from "../support/scaffolded.ts";
 
@@ -94,7 +95,7 @@ describe("modes and owners", () => {
     expect(lstatSync(world.path("/outside/theirs")).mode & 0o777).toBe(0o666);
   });
 
-  test.skipIf(!ROOT)(
+  testUnless(needsRoot)(
     "root gives back what it left, but no second name of somebody else's file",
     async () => {
       const owner = 54_321;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { isGone, lockPath, readIdentity, takeLock } from "../../lib/keep/lock.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
+import { needsRoot, testUnless } from "../support/left_out.ts";
 import { processExists } from "../../lib/machine/process.ts";
 import {
   FAKE_HOME,
@@ -25,7 +26,7 @@ function locks(options: FakeMachineOptions) {
 }
 const PATH = lockPath(FAKE_HOME, "journal");
 
-test.skipIf(process.getuid?.() !== 0)(
+testUnless(needsRoot)(
   "a lock taken under sudo belongs to the home's owner, who can clear it when root is gone",
   async () => {
     const owner = 54_321;

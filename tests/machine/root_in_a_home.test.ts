@@ -1,15 +1,15 @@
 /** Root at work in a home that belongs to somebody else. */
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect } from "bun:test";
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import type { Unit } from "../../lib/unit.ts";
 import { FAKE_HOME, fakeMachine, type FakeFile, type FakeWorld } from "../support/fake_machine.ts";
+import { needsRoot, testUnless } from "../support/left_out.ts";
 import { runOn } from "../support/run.ts";
 
 const OWNER = 54_321;
-const ROOT = process.getuid?.() === 0;
 const NOTE = join(FAKE_HOME, "note");
 const unit: Unit<string> = {
   id: "02_scaffold_dirs",
@@ -41,7 +41,7 @@ function withLinks(links: Readonly<Record<string, string>>, files: Record<string
   return world;
 }
 
-test.skipIf(!ROOT)("is not led out of it to what is not its owner's", async () => {
+testUnless(needsRoot)("is not led out of it to what is not its owner's", async () => {
   for (const name of ["logs", "logs/journal", "runtime", "runtime/snapshots", "runtime/locks"]) {
     const world = withLinks({ [name]: "/etc" });
     const { outcome, error } = await runOn(world, unit);
@@ -60,7 +60,7 @@ test.skipIf(!ROOT)("is not led out of it to what is not its owner's", async () =
   }
 });
 
-test.skipIf(!ROOT)(
+testUnless(needsRoot)(
   "follows a link to the owner's own folder, and replaces links as such",
   async () => {
     const world = withLinks(
@@ -82,7 +82,7 @@ test.skipIf(!ROOT)(
   },
 );
 
-test.skipIf(!ROOT)("copies a folder with the owners of what is in it", () => {
+testUnless(needsRoot)("copies a folder with the owners of what is in it", () => {
   const world = withLinks({}, { [join(FAKE_HOME, "old", "mine")]: { text: "x", uid: OWNER } });
   const probe = createProbe(world.machine, FAKE_HOME, "testhost");
   createAct(world.machine, probe).copyFolder(join(FAKE_HOME, "old"), join(FAKE_HOME, "new"));
