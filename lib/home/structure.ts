@@ -6,6 +6,7 @@ import { inHome } from "../keep/home.ts";
 import { isDone, readStatus } from "../keep/status.ts";
 import { TEMPORARY_PREFIX } from "../machine/durable.ts";
 import type { Entry, Probe } from "../machine/probe.ts";
+import { ROSTER } from "../roster.ts";
 import { freeName } from "../keep/aside.ts";
 import { usersOf } from "./in_use.ts";
 import { lookAtFolders } from "./layout.ts";
@@ -46,15 +47,17 @@ export async function observeStructure(probe: Probe): Promise<StructureFacts> {
   );
   const space = probe.space(existing(probe, probe.home));
   const unsavedEdit = join(probe.home, ".shared.cfg.swp");
+  const scaffolded =
+    config.state !== "absent" ||
+    seen.configCopies.length > 0 ||
+    isDone(readStatus(probe, "dirs_scaffolded"));
   return {
     home: probe.home,
     host: probe.host,
     me: { uid: probe.me.uid, root: probe.me.root },
     owner: probe.owner,
-    scaffolded:
-      config.state !== "absent" ||
-      seen.configCopies.length > 0 ||
-      isDone(readStatus(probe, "dirs_scaffolded")),
+    scaffolded,
+    isHome: scaffolded || looksLikeHome(probe),
     counted: seen.counted,
     folders: lookAtFolders(probe),
     wrongModes: seen.wrongModes,
@@ -77,6 +80,21 @@ export async function observeStructure(probe: Probe): Promise<StructureFacts> {
       noExec: mountForbidsPrograms(probe),
     },
   };
+}
+
+/** What a run of ours leaves in any folder that it is sent to, also where it was refused: no sign of a home. */
+const OWN_RECORDS = new Set(["runtime", "logs", "status", "history_main.log"]);
+
+/** A clone, a folder with our programs, one where a script once ended well, or one that holds nothing yet. */
+function looksLikeHome(probe: Probe): boolean {
+  const { home } = probe;
+  return (
+    probe.list(home).every((name) => OWN_RECORDS.has(name)) ||
+    ["scripts/00_check_structure.ts", "bin/00_check_structure", "bin/shelter"].some((name) =>
+      probe.stat(join(home, name)),
+    ) ||
+    ROSTER.some(({ flag }) => isDone(readStatus(probe, flag)))
+  );
 }
 
 /** One walk over everything, keeping only what stands out. */

@@ -92,6 +92,8 @@ export interface StructureFacts {
   readonly owner: Owner;
   /** True once 02_scaffold_dirs was here: there is a shared.cfg, or one that was set aside, or its status says so. */
   readonly scaffolded: boolean;
+  /** False for a folder with things in it that nothing shows to be a home: nobody asked to have modes put right there. */
+  readonly isHome: boolean;
   readonly counted: {
     readonly files: number;
     readonly folders: number;

@@ -24,6 +24,7 @@ const NO_SPACE = 16 * 1024 ** 2;
 
 /** All findings, gravest first within each group. */
 export function diagnoseStructure(facts: StructureFacts): readonly Finding[] {
+  if (!facts.isHome) return [noHome(facts)];
   return [
     ...spaceFindings(facts),
     ...folderFindings(facts),
@@ -35,6 +36,17 @@ export function diagnoseStructure(facts: StructureFacts): readonly Finding[] {
     ...leftoverFindings(facts),
     ...facts.statuses.map((one) => statusFinding(facts, one)),
   ];
+}
+
+function noHome({ home }: StructureFacts): Finding {
+  return {
+    id: "no-home",
+    level: "fail",
+    what: `nothing shows that ${home} is a home`,
+    why: "there is no shared.cfg, no scripts/ and no program of ours in it, and what is not a home is not put right",
+    evidence: home,
+    fix: ["./bin/02_scaffold_dirs", "--home", home],
+  };
 }
 
 function spaceFindings({ space, home }: StructureFacts): readonly Finding[] {

@@ -21,6 +21,11 @@ function underSudo(files: Readonly<Record<string, FakeFile>>): Record<string, Fa
   );
 }
 
+/** What tells a clone. */
+const SIGN: Readonly<Record<string, FakeFile>> = {
+  [`${FAKE_HOME}/scripts/00_check_structure.ts`]: { text: "", mode: 0o644 },
+};
+
 /** A clock that stands, so that names with a time in them are the same in every copy of a world. */
 const stoppedAt = (time: number) => () => time;
 
@@ -29,8 +34,15 @@ const worlds: fc.Arbitrary<LawWorld> = fc
     files: anyHome,
     // far in the future all that is there is old, and nothing of it can be somebody's work of this minute
     ahead: fc.constantFrom(0, 2 * DAY, 40 * DAY),
+    // without a sign that it is a home the run is blocked, which keeps every law too
+    sign: fc.boolean(),
     sudo: process.getuid?.() === 0 ? fc.boolean() : fc.constant(false),
   })
+  .map(({ files, ahead, sign, sudo }) => ({
+    files: sign ? { ...files, ...SIGN } : files,
+    ahead,
+    sudo,
+  }))
   .map(({ files, ahead, sudo }) => ({
     machine: {
       files: sudo ? underSudo(files) : files,
