@@ -41,6 +41,9 @@ export const inHome = {
   /** This host's own private keys (0600) and their public halves, by role; known_hosts; the gateway's certificate. */
   identity: (home: string, ...rest: readonly string[]) =>
     join(home, "runtime", "identity", ...rest),
+  /** What this host's watcher knows, and what it last heard from another host's. */
+  watch: (home: string) => join(home, "runtime", "state", "watch.json"),
+  heard: (home: string, peer: HostName) => join(home, "runtime", "state", "heard", `${peer}.json`),
   /** What is known of each paired host. */
   trust: (home: string, peer?: HostName) =>
     join(home, "runtime", "trust", ...(peer === undefined ? [] : [`${peer}.json`])),

@@ -1,0 +1,56 @@
+/** What the watcher remembers from one look to the next, across its own restarts and the host's. */
+import type { Target } from "./state.ts";
+
+/**
+ * Moments in it are on the watcher's own clock: milliseconds in which this host was awake and watched, in all. It stands still during a suspend, while
+ * the host is off and while no watcher runs, and no change of the wall clock moves it.
+ */
+export type Watched = number;
+
+/** One service's place on the ladder. */
+export interface Rung {
+  /** Acts since it was last well for ten minutes: also the number of the next rung. */
+  readonly tries: number;
+  /** When the watcher acted on it lately, newest last. */
+  readonly acts: readonly Watched[];
+  /** Nothing is done to it before this moment. */
+  readonly notBefore: Watched;
+  /** Since when it has been up without a break; undefined while it is not. */
+  readonly wellSince?: Watched;
+  /** Since when it has been starting without a break. */
+  readonly startingSince?: Watched;
+  /** Known fixes that were tried since it was last well for ten minutes. */
+  readonly fixed: readonly string[];
+  /** Whether the last good generation was put live since it was last well for ten minutes. */
+  readonly wentBack: boolean;
+}
+
+/** What is remembered of an alert, also after it has gone, so that one that comes back is known. */
+export interface Remembered {
+  /** When its condition began to hold. */
+  readonly from: Watched;
+  /** When its condition held last. */
+  readonly last: Watched;
+  /** Whether it stands now. */
+  readonly stands: boolean;
+  readonly count: number;
+  /** Wall time of its beginning, ISO 8601. */
+  readonly since: string;
+  /** The level at which the person was told, and when. */
+  readonly told?: { readonly level: "info" | "warn" | "fail"; readonly at: Watched };
+}
+
+/** The whole memory. */
+export interface Memory {
+  readonly watched: Watched;
+  /** Milliseconds since boot (suspend included) at the last look. */
+  readonly uptime: number;
+  /** Until when nothing is judged, because the host has just woken up or started. */
+  readonly calmUntil: Watched;
+  readonly rungs: Readonly<Record<Target, Rung>>;
+  readonly alerts: Readonly<Record<string, Remembered>>;
+  /** When each paired host last answered. */
+  readonly peers: Readonly<Record<string, Watched>>;
+  /** Throttle events counted at the last look, to see whether more came. */
+  readonly throttled?: number;
+}
