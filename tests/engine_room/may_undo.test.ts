@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { readJournal } from "../../lib/keep/journal.ts";
-import { createProbe } from "../../lib/machine/probe.ts";
+import { createProbe, type Probe } from "../../lib/machine/probe.ts";
 import type { Step, Unit } from "../../lib/unit.ts";
 import {
   FAKE_HOME,
@@ -96,8 +96,8 @@ testUnless(needsRoot)(
 testUnless(needsRoot)("a change of owner only root takes back", async () => {
   const unit: Unit<number> = {
     ...writer(NOTE),
-    observe: (probe) => Promise.resolve(probe.stat(NOTE)?.uid ?? -1),
-    plan: (uid) =>
+    observe: (probe: Probe) => Promise.resolve(probe.stat(NOTE)?.uid ?? -1),
+    plan: (uid: number) =>
       uid === OTHER ? [] : [{ do: "attr", path: NOTE, owner: { uid: OTHER, gid: OTHER } }],
   } as unknown as Unit<number>;
   const files = {

@@ -7,6 +7,7 @@ import type { Ran } from "../../machine/process.ts";
 import type { CallContext } from "../../unit.ts";
 import { failed, runAsOwner } from "./hands.ts";
 import { PROGRAMS } from "./pins.ts";
+import { countTime } from "./spent.ts";
 import { applyWorkarounds, type Workaround } from "./workaround.ts";
 
 /** What to compile. */
@@ -25,14 +26,15 @@ export function buildTree(home: string, id: string): string {
 }
 
 /**
- * Configures and compiles `source`; what an interrupted run compiled already is kept. Returns the folder with the programs.
+ * Configures and compiles `source`; what an interrupted run compiled already is kept. Returns the folder with the programs, and the milliseconds that
+ * earlier runs have worked on them.
  * @throws ShelterError "build-failed" with the compiler's words, or "disk-full".
  */
 export async function compile(
   context: CallContext,
   source: string,
   what: Compiling,
-): Promise<string> {
+): Promise<{ readonly bin: string; readonly earlier: number }> {
   const { probe, act, say } = context;
   const tree = buildTree(probe.home, what.id);
   await untilAlone(context, tree);
@@ -41,22 +43,39 @@ export async function compile(
     act.remove(tree); // half configured, by another generator, or the home has moved: cmake would refuse it
   }
   act.makeFolder(tree);
+  const time = countTime(context, tree);
+  try {
+    await configureAndMake(context, source, tree, what, () => time.note());
+  } finally {
+    time.note(true);
+  }
+  return { bin: join(tree, "bin"), earlier: time.earlier };
+}
+
+async function configureAndMake(
+  context: CallContext,
+  source: string,
+  tree: string,
+  what: Compiling,
+  onProgress: () => void,
+): Promise<void> {
+  const { probe, say } = context;
+  const cache = join(tree, "CMakeCache.txt");
   say.line(probe.stat(cache) ? "Going on with the build that was begun" : "Configuring");
   const configured = await runAsOwner(context, configureArgv(context, source, tree, what));
   if (configured.code !== 0) {
     keepLog(context, tree, configured);
     throw failed("configuring llama.cpp", configured, ["less", join(tree, "build.log")]);
   }
-  let ran = await make(context, tree, what, what.jobs);
+  let ran = await make(context, tree, what, what.jobs, onProgress);
   if (ran.code !== 0 && what.jobs > 1 && RAN_OUT_OF_MEMORY.test(ran.stdout + ran.stderr)) {
     say.line("Memory ran out while compiling: going on with one file at a time");
-    ran = await make(context, tree, what, 1);
+    ran = await make(context, tree, what, 1, onProgress);
   }
   if (ran.code !== 0) {
     keepLog(context, tree, ran);
     throw failed("compiling llama.cpp", ran, ["less", join(tree, "build.log")]);
   }
-  return join(tree, "bin");
 }
 
 const RAN_OUT_OF_MEMORY =
@@ -85,6 +104,7 @@ async function make(
   tree: string,
   { generator, ccache }: Compiling,
   jobs: number,
+  onProgress: () => void,
 ): Promise<Ran> {
   const { probe, act, say } = context;
   const program = generator === "Ninja" ? "ninja" : "make";
@@ -94,6 +114,7 @@ async function make(
     ...(ccache ? { env: ccacheEnvironment(act.real(work)) } : {}),
     onLine: (line) => {
       const at = progressOf(line);
+      onProgress();
       if (at) say.progress("Compiling llama.cpp", at.done, at.total, at.unit);
     },
   });

@@ -159,6 +159,22 @@ describe("source and compiler", () => {
     expect(plan.findings.map((one) => one.id)).toContain("build-begun");
     expect((await run(world)).outcome).toBe("changed");
   });
+  test("a build that goes on counts the time of the run before it", async () => {
+    const behaviour: Behaviour = { compileError: "error: cut short" };
+    const world = host({ behaviour });
+    await run(world);
+    const work = `${FAKE_HOME}/runtime/work/llama.cpp`;
+    const tree = probe(world)
+      .list(work)
+      .find((name) => world.exists(join(work, name, "spent.json")));
+    const spent = join(work, tree ?? "", "spent.json");
+    expect(JSON.parse(world.read(spent))).toEqual({ ms: expect.any(Number) });
+    world.write(spent, JSON.stringify({ ms: 600_000 }));
+    delete behaviour.compileError;
+    expect((await run(world)).outcome).toBe("changed");
+    expect(live(world)?.info.took_ms).toBeGreaterThan(600_000);
+    expect(live(world)?.info.took_ms).toBeLessThan(660_000);
+  });
   test("a full disk is named as such", async () => {
     const compileError = "cc1plus: fatal error: error writing to /tmp/x.s: No space left on device";
     const report = await run(host({ behaviour: { compileError } }));
