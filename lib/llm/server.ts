@@ -5,6 +5,7 @@ import { ShelterError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
 import type { Child, Ended } from "../machine/process.ts";
 import type { CallContext } from "../unit.ts";
+import { asOwner } from "./as_owner.ts";
 import { complete, type Asked } from "./complete.ts";
 import { deviceBuffers, offloadedLayers, weightBuffers } from "./offload.ts";
 import type { Profile, ServedModel, ServingBuild } from "./settings.ts";
@@ -82,29 +83,34 @@ export async function startServer(context: CallContext, options: ServeOptions): 
     throw new ShelterError("engine-key", `the key file ${keyFile}`, "it can't be read or is empty");
   }
   const began = performance.now();
-  const child = act.start([
-    act.real(build.program("llama-server")),
-    "--model",
-    act.real(model.path),
-    "--alias",
-    model.name,
-    "--host",
-    "127.0.0.1",
-    "--port",
-    String(port),
-    "--api-key-file",
-    act.real(keyFile),
-    "--cors-origins",
-    "localhost",
-    "--no-ui",
-    "--offline",
-    "--log-file",
-    act.real(log),
-    // 3 says what it does; 4 adds where the weights went, and no prompt either (5 would)
-    "--log-verbosity",
-    profile.gpuLayers === 0 ? "3" : "4",
-    ...profileArguments(profile),
-  ]);
+  const as = asOwner(probe, act);
+  const child = act.start(
+    [
+      ...as.argv,
+      act.real(build.program("llama-server")),
+      "--model",
+      act.real(model.path),
+      "--alias",
+      model.name,
+      "--host",
+      "127.0.0.1",
+      "--port",
+      String(port),
+      "--api-key-file",
+      act.real(keyFile),
+      "--cors-origins",
+      "localhost",
+      "--no-ui",
+      "--offline",
+      "--log-file",
+      act.real(log),
+      // 3 says what it does; 4 adds where the weights went, and no prompt either (5 would)
+      "--log-verbosity",
+      profile.gpuLayers === 0 ? "3" : "4",
+      ...profileArguments(profile),
+    ],
+    { env: as.env },
+  );
   const words = lastWords(child);
   let gone: Ended | undefined;
   const ended = child.ended.then((how) => (gone = how));

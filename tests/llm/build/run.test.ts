@@ -180,7 +180,7 @@ describe("source and compiler", () => {
     const report = await run(host({ behaviour: { compileError } }));
     expect(report.error?.id).toBe("disk-full");
   });
-  test("root does not compile: what builds runs as the home's owner", async () => {
+  test("root neither compiles nor runs what was built: both are the home's owner's part", async () => {
     const options = fakeEngineHost();
     const { programs = {} } = options;
     const inner: FakeProgram = (argv, ...rest) => {
@@ -194,8 +194,11 @@ describe("source and compiler", () => {
     });
     open.push(world);
     expect((await run(world)).outcome).toBe("changed");
-    const builders = world.started.filter((argv) => /\b(git|cmake|ninja)$/.test(builder(argv)));
+    const builders = world.started.filter((argv) =>
+      /\b(git|cmake|ninja|llama-server)$/.test(builder(argv)),
+    );
     expect(builders.length).toBeGreaterThan(5);
+    expect(builders.map(builder).some((one) => one.endsWith("llama-server"))).toBe(true);
     for (const argv of builders) {
       expect(argv.slice(0, 2)).toEqual(["setpriv", `--reuid=${probe(world).owner.uid}`]);
     }
@@ -216,7 +219,7 @@ describe("source and compiler", () => {
 
 /** The word of a command line that builds. */
 function builder(argv: readonly string[]): string {
-  return argv.find((word) => /^(git|.*\/cmake|.*\/ninja)$/.test(word)) ?? "";
+  return argv.find((word) => /^(git|.*\/cmake|.*\/ninja|.*\/llama-server)$/.test(word)) ?? "";
 }
 
 describe("generations", () => {
