@@ -116,11 +116,11 @@ export function printReport(report: RunReport, want: Args): void {
 /** Says an error that ended a command before there was a report; returns the exit code. */
 export function sayError(error: unknown, json: boolean, script: string): number {
   const failure = asFailure(error);
-  if (json)
-    print(JSON.stringify({ schema: 1, script, outcome: "blocked", error: failure }, null, 2));
+  const outcome = error instanceof ShelterError && error.id === "locked" ? "locked" : "blocked";
+  if (json) print(JSON.stringify({ schema: 1, script, outcome, error: failure }, null, 2));
   else console.error(errorLines(failure, layout(false)).join("\n"));
   if (error instanceof UsageError) return EXIT_USAGE;
-  return error instanceof ShelterError ? EXIT.blocked : EXIT_BUG;
+  return error instanceof ShelterError ? EXIT[outcome] : EXIT_BUG;
 }
 
 /** How this process's stdout wants a report laid out. */
