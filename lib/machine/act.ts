@@ -36,6 +36,7 @@ import { download, type DownloadOptions } from "./download.ts";
 import type { Machine } from "./machine.ts";
 import type { Probe } from "./probe.ts";
 import { collect, type Child, type Ran, type RunOptions, type SpawnOptions } from "./process.ts";
+import { askSocket } from "./unix.ts";
 
 /** Changes the machine. Paths are absolute; what is made inside the home belongs to the home's owner, also under sudo. */
 export interface Act {
@@ -78,6 +79,8 @@ export interface Act {
   start(argv: readonly string[], options?: Partial<SpawnOptions>): Child;
   /** Fetches a file over HTTP, resuming `to` where the server allows it. Verifies nothing: that is the caller's part. */
   download(url: string, to: string, options?: DownloadOptions): Promise<void>;
+  /** Sends one line to a unix socket and returns the line that comes back; `patience` in milliseconds. See `askSocket`. */
+  askSocket(path: string, line: string, patience: number): Promise<string>;
   /** A loopback port that was free a moment ago. */
   freePort(): Promise<number>;
   /** The path as the operating system sees it; differs only on a fake machine. For handing to `run` and `start`. */
@@ -240,6 +243,7 @@ export function createAct(machine: Machine, probe: Probe): Act {
         ...(options.cwd === undefined ? {} : { cwd: at(options.cwd) }),
       }),
     download: (url, to, options) => download(machine.fetch, url, opened(to), options),
+    askSocket: (path, line, patience) => askSocket(at(path), line, patience),
     freePort: () =>
       new Promise((resolve, reject) => {
         const server = createServer();
