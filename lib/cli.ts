@@ -1,5 +1,5 @@
 /** The command line of one script: flags in, a report out, and the outcome as exit code. */
-import { flagsOf, readArgs } from "./cli/flags.ts";
+import { flagsOf, readArgs, wantsJson } from "./cli/flags.ts";
 import { print } from "./cli/output.ts";
 import { findPlace, type Place } from "./cli/place.ts";
 import { onSignals } from "./cli/signals.ts";
@@ -21,7 +21,7 @@ export async function main(
   argv: readonly string[] = process.argv.slice(2),
   others?: Others,
 ): Promise<void> {
-  const json = argv.includes("--json");
+  const json = wantsJson(argv);
   try {
     if (argv.includes("--version")) return console.log(versionText(unit.id, json));
     if (argv.includes("--help") || argv.includes("-h")) {

@@ -69,6 +69,12 @@ export async function readArgs(
   return args;
 }
 
+/** Whether one JSON document is wanted, also of a command line that can't be read: an error must come in the form that its reader waits for. */
+export function wantsJson(argv: readonly string[]): boolean {
+  const said = flagWords(argv).findLast((word) => /^--(no-)?json(=|$)/.test(word));
+  return said !== undefined && !said.startsWith("--no-") && said !== "--json=false";
+}
+
 /** The words of a command line that are flags; what stands after "--" is not. */
 function flagWords(argv: readonly string[]): readonly string[] {
   const end = argv.indexOf("--");

@@ -54,10 +54,11 @@ async function mayRestore(
 }
 
 /** Whether an entry may be made, replaced or removed: the folder decides. A group's write bit counts, since we do not know who is in it. */
-function mayReplace({ me, stat }: Probe, path: string, now: Entry | undefined): boolean {
+function mayReplace(probe: Probe, path: string, now: Entry | undefined): boolean {
   let folder = dirname(path);
-  while (folder !== "/" && stat(folder) === undefined) folder = dirname(folder);
-  const there = stat(folder);
+  const { me } = probe;
+  while (folder !== "/" && probe.stat(folder) === undefined) folder = dirname(folder);
+  const there = probe.stat(folder);
   if (there === undefined || there.uid === me.uid) return true;
   const sticky = (there.mode & 0o1000) !== 0 && now !== undefined && now.uid !== me.uid;
   return (there.mode & 0o022) !== 0 && !sticky;

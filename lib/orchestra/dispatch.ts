@@ -1,5 +1,5 @@
 /** The command line of `shelter`: finds the subcommand, runs it, prints what it says. */
-import { readArgs } from "../cli/flags.ts";
+import { readArgs, wantsJson } from "../cli/flags.ts";
 import { guardOutput, print } from "../cli/output.ts";
 import { findPlace } from "../cli/place.ts";
 import { main, sayError } from "../cli.ts";
@@ -33,7 +33,7 @@ const CODE: Readonly<Record<string, () => Promise<Command>>> = {
 
 /** Answers one command line; ends with `process.exitCode` set. */
 export async function dispatch(argv: readonly string[], units: Units): Promise<void> {
-  const json = argv.includes("--json");
+  const json = wantsJson(argv);
   guardOutput();
   try {
     const { word, rest } = split(argv);

@@ -167,6 +167,9 @@ for (const way of WAYS) {
       for (const words of [
         ["ask", "x", "--json"],
         ["status", "--json", "--nope"],
+        ["status", "--json=true", "--nope"],
+        ["00_check_structure", "--json=true", "--nope"],
+        ["09_iso_boot_setup", "--json=true", "--nope"],
       ]) {
         expect([words, json(await shelter(at, ...words))["error"] !== undefined]).toEqual([
           words,

@@ -35,7 +35,7 @@ export async function compile(
   source: string,
   what: Compiling,
 ): Promise<{ readonly bin: string; readonly earlier: number }> {
-  const { probe, act, say } = context;
+  const { probe, act } = context;
   const tree = buildTree(probe.home, what.id);
   await untilAlone(context, tree);
   const cache = join(tree, "CMakeCache.txt");
