@@ -43,4 +43,10 @@ export const DEFAULT_CONFIG_TEXT = `# Mountain Shelter: the settings of both hos
 #    Mistral-7B-Instruct-v0.3-Q4_K_M:
 #      prompt: 40
 #      generation: 8
+
+# Where the services listen, the same on all hosts: people and agents ask the gateway on loopback, paired hosts come in at peers.
+#ports:
+#  gateway: ${D.ports.gateway}     # default
+#  engine: ${D.ports.engine}      # default
+#  peers: ${D.ports.peers}       # default
 `;

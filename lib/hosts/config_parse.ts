@@ -8,6 +8,7 @@ import {
   type ConfigReading,
   type Floor,
   type HostEntry,
+  type Ports,
 } from "./settings.ts";
 import { Checker, type Table } from "./config_checker.ts";
 import { HOST_NAME, RESERVED_HOST_NAMES } from "./name.ts";
@@ -74,7 +75,7 @@ function notText(text: string): ConfigNote | undefined {
 }
 
 function readRoot(check: Checker, root: Table): Config {
-  check.known(root, [], ["hosts", "targets", "models", "retention", "work", "baselines"]);
+  check.known(root, [], ["hosts", "targets", "models", "retention", "work", "baselines", "ports"]);
   const hosts = check.entries(root, ["hosts"]).map(([name, value]) => readHost(check, name, value));
   const targets = check
     .entries(root, ["targets"])
@@ -102,7 +103,20 @@ function readRoot(check: Checker, root: Table): Config {
         check.count(work, ["work", "max_age_days"], 1, 3650) ?? DEFAULT_CONFIG.work.maxAgeDays,
     },
     baselines: readFloors(check, root),
+    ports: readPorts(check, root),
   };
+}
+
+function readPorts(check: Checker, root: Table): Ports {
+  const table = check.table(root, ["ports"]);
+  const usual = DEFAULT_CONFIG.ports;
+  check.known(table, ["ports"], Object.keys(usual));
+  // below 1024 only root may listen
+  const port = (name: keyof Ports) =>
+    check.count(table, ["ports", name], 1024, 65_535) ?? usual[name];
+  const ports = { gateway: port("gateway"), engine: port("engine"), peers: port("peers") };
+  if (new Set(Object.values(ports)).size < 3) check.problem(["ports"], "two of them are the same");
+  return ports;
 }
 
 function readHost(check: Checker, name: string, value: unknown): HostEntry {

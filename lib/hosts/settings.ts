@@ -43,6 +43,16 @@ export interface Retention {
   readonly snapshots: number;
 }
 
+/** Where the programs that stay listen; the same on every host, so that each knows the others'. */
+export interface Ports {
+  /** For agents and people, on loopback. */
+  readonly gateway: number;
+  /** For the gateway alone, on loopback. */
+  readonly engine: number;
+  /** For paired hosts' gateways, on this host's address towards them. */
+  readonly peers: number;
+}
+
 /** shared.cfg as the scripts see it: every value checked, every default filled in. */
 export interface Config {
   readonly hosts: readonly HostEntry[];
@@ -56,6 +66,7 @@ export interface Config {
     readonly maxAgeDays: number;
   };
   readonly baselines: readonly Floor[];
+  readonly ports: Ports;
 }
 
 /** What holds where shared.cfg says nothing. */
@@ -66,6 +77,8 @@ export const DEFAULT_CONFIG: Config = {
   retention: { builds: 2, releases: 2, snapshots: 10 },
   work: { maxAgeDays: 14 },
   baselines: [],
+  // not 8080 and its neighbours, which everybody takes
+  ports: { gateway: 8770, engine: 8771, peers: 8772 },
 };
 
 /** One thing about the file, with its place: lines and columns count from 1. */

@@ -36,6 +36,7 @@ work:
 baselines:
   shadow:
     Phi-3-mini-4k-instruct-q4: {prompt: 40, generation: 8.5}
+ports: {gateway: 9000, peers: 9002}
 `;
 
 /** A machine that has nothing but a shared.cfg and a host name. */
@@ -85,6 +86,7 @@ describe("a shared.cfg that can be used", () => {
       baselines: [
         { host: "shadow", model: "Phi-3-mini-4k-instruct-q4", prompt: 40, generation: 8.5 },
       ],
+      ports: { gateway: 9000, engine: DEFAULT_CONFIG.ports.engine, peers: 9002 },
     });
   });
 
@@ -187,6 +189,7 @@ models: [ok, "../../etc"]
 retention: {builds: 1, snapshots: many}
 work: {max_age_days: 0}
 baselines: {shadow: {m: {prompt: -1}}}
+ports: {gateway: 80, peers: 70000}
 `),
     ).toEqual([
       "2:hosts.Phantom",
@@ -202,7 +205,10 @@ baselines: {shadow: {m: {prompt: -1}}}
       "13:retention.snapshots",
       "14:work.max_age_days",
       "15:baselines.shadow.m.prompt",
+      "16:ports.gateway",
+      "16:ports.peers",
     ]);
+    expect(await problems("ports: {gateway: 9000, engine: 9000}\n")).toEqual(["1:ports"]);
   });
 
   test("readConfig throws a clear error for each state", async () => {
