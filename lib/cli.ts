@@ -2,15 +2,24 @@
 import { flagsOf, readArgs, wantsJson } from "./cli/flags.ts";
 import { print } from "./cli/output.ts";
 import { findPlace, type Place } from "./cli/place.ts";
+import { askYesNo, canAsk } from "./cli/prompt.ts";
 import { onSignals } from "./cli/signals.ts";
 import { runUnit } from "./engine.ts";
-import { asFailure, EXIT, EXIT_BUG, EXIT_USAGE, ShelterError, UsageError } from "./errors.ts";
+import {
+  asFailure,
+  EXIT,
+  EXIT_BUG,
+  EXIT_USAGE,
+  Interrupted,
+  ShelterError,
+  UsageError,
+} from "./errors.ts";
 import { type Machine, thisMachine } from "./machine/machine.ts";
 import { errorLines, humanReport, type Layout } from "./report/human.ts";
 import { painter, wantsColour } from "./report/palette.ts";
 import { createVoice, type Voice } from "./report/voice.ts";
 import { versionText } from "./release.ts";
-import type { AnyUnit, Args, RunReport, ScriptId, Step } from "./unit.ts";
+import type { AnyUnit, Args, Outcome, RunReport, ScriptId, Step } from "./unit.ts";
 
 /** Finds other scripts' units. */
 export type Others = (script: ScriptId) => Promise<AnyUnit | undefined>;
@@ -92,7 +101,6 @@ export async function runHere(
     shared.say ??
     (await createVoice({ json, verbose: want["verbose"] === true, env: process.env }));
   const mode = (["plan", "verify", "undo"] as const).find((one) => want[one] === true) ?? "apply";
-  const canAsk = process.stdin.isTTY && process.stderr.isTTY && !json;
   const report = await runUnit(unit, {
     machine,
     ...place,
@@ -100,7 +108,7 @@ export async function runHere(
     mode,
     say,
     signal: shared.signal ?? onSignals(() => say.line("Still taking back: please wait")),
-    ...(canAsk ? { confirm } : {}),
+    ...(canAsk(want) ? { confirm } : {}),
     ...(shared.others ? { others: shared.others } : {}),
   });
   say.clear(); // what was left half drawn must not stand before the report
@@ -116,11 +124,16 @@ export function printReport(report: RunReport, want: Args): void {
 /** Says an error that ended a command before there was a report; returns the exit code. */
 export function sayError(error: unknown, json: boolean, script: string): number {
   const failure = asFailure(error);
-  const outcome = error instanceof ShelterError && error.id === "locked" ? "locked" : "blocked";
+  const outcome = outcomeOf(error);
   if (json) print(JSON.stringify({ schema: 1, script, outcome, error: failure }, null, 2));
   else console.error(errorLines(failure, layout(false)).join("\n"));
   if (error instanceof UsageError) return EXIT_USAGE;
   return error instanceof ShelterError ? EXIT[outcome] : EXIT_BUG;
+}
+
+function outcomeOf(error: unknown): Outcome {
+  if (error instanceof Interrupted) return "interrupted";
+  return error instanceof ShelterError && error.id === "locked" ? "locked" : "blocked";
 }
 
 /** How this process's stdout wants a report laid out. */
@@ -136,17 +149,10 @@ export function layout(verbose: boolean): Layout {
 
 async function confirm(steps: readonly Step[]): Promise<boolean> {
   const { showStep } = await import("./steps/show.ts");
-  const { createConsola } = await import("consola");
   const { printable } = await import("./report/text.ts");
   console.error("This reaches beyond the home:");
   for (const step of steps) console.error(`  → ${printable(showStep(step, false).text)}`);
-  return (
-    (await createConsola({}).prompt("Go on?", {
-      type: "confirm",
-      initial: false,
-      cancel: "null",
-    })) === true
-  );
+  return askYesNo("Go on?", false);
 }
 
 function text(value: Args[string]): string | undefined {

@@ -1,5 +1,6 @@
 /** `shelter pair <host>`: one guided exchange after which each host can reach the other for what it must, and for nothing else. */
 import { print } from "../cli/output.ts";
+import { askYesNo } from "../cli/prompt.ts";
 import { onSignals } from "../cli/signals.ts";
 import { layout, printReport, runHere } from "../cli.ts";
 import { EXIT, ShelterError, UsageError } from "../errors.ts";
@@ -138,12 +139,6 @@ async function acceptedKeys(
       `Compare it with what ${peer} itself says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`,
     ),
   );
-  const { createConsola } = await import("consola");
-  const yes = await createConsola({}).prompt("Is it the same?", {
-    type: "confirm",
-    initial: false,
-    cancel: "null",
-  });
-  if (yes === true) return [best.key];
+  if (await askYesNo("Is it the same?", false)) return [best.key];
   throw new ShelterError("not-accepted", `pairing with ${peer}`, "its host key was not accepted");
 }
