@@ -11,6 +11,8 @@ export type Watched = number;
 export interface Rung {
   /** Acts since it was last well for ten minutes: also the number of the next rung. */
   readonly tries: number;
+  /** Plain restarts among them. */
+  readonly restarts: number;
   /** When the watcher acted on it lately, newest last. */
   readonly acts: readonly Watched[];
   /** Nothing is done to it before this moment. */
@@ -45,6 +47,8 @@ export interface Memory {
   readonly watched: Watched;
   /** Milliseconds since boot (suspend included) at the last look. */
   readonly uptime: number;
+  /** Suspends since boot that the kernel had counted then. */
+  readonly suspends?: number;
   /** Until when nothing is judged, because the host has just woken up or started. */
   readonly calmUntil: Watched;
   readonly rungs: Readonly<Record<Target, Rung>>;
