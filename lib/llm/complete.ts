@@ -16,6 +16,8 @@ export interface Message {
 /** What to ask. Greedy unless a temperature is given. */
 export interface CompletionRequest {
   readonly messages: readonly Message[];
+  /** Whom to ask where several models are served; the engine's only one when left out. */
+  readonly model?: string;
   readonly maxTokens: number;
   readonly temperature?: number;
   readonly seed?: number;
@@ -59,6 +61,7 @@ export async function complete(
     "/v1/chat/completions",
     {
       messages: request.messages,
+      ...(request.model === undefined ? {} : { model: request.model }),
       max_tokens: request.maxTokens,
       temperature: request.temperature ?? 0,
       ...(request.seed === undefined ? {} : { seed: request.seed }),

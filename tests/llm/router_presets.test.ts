@@ -118,7 +118,7 @@ describe("one step takes at most a second", () => {
           speed,
         );
         if (speculation === "none") return;
-        expect(speculation).toBe(made.speculation);
+        expect<string>(speculation).toBe(made.speculation);
         const own = { "ngram-mod": 64, "ngram-cache": 16 } as Readonly<Record<string, number>>;
         const longest = draft === 0 ? (own[speculation] ?? 48) : draft;
         expect(parallel * (longest + 1)).toBeLessThanOrEqual(batch);
