@@ -4,6 +4,7 @@
  * (measured, Bun 1.4.4 compiled; systemd-notify(1) on NotifyAccess).
  */
 import { ShelterError } from "../errors.ts";
+import { openLibc } from "./libc.ts";
 
 /** A service's line to systemd. Without one (run by a person) all of it does nothing. */
 export interface Notifier {
@@ -53,7 +54,10 @@ async function sender(path: string): Promise<(message: string) => boolean> {
     throw new ShelterError("notify-socket", `NOTIFY_SOCKET ${path}`, "it is no unix socket's name");
   }
   const { ptr } = await import("bun:ffi");
-  const libc = await openLibc();
+  const libc = await openLibc({
+    socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+    sendto: { args: ["i32", "ptr", "u64", "i32", "ptr", "u32"], returns: "i64" },
+  } as const);
   const handle = libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (handle < 0) throw new ShelterError("notify-socket", path, "no socket could be made");
   // an abstract name ends where its bytes end, a path with a NUL
@@ -68,25 +72,6 @@ async function sender(path: string): Promise<(message: string) => boolean> {
     const sent = libc.sendto(handle, ptr(text), length, MSG_NOSIGNAL, ptr(address), address.length);
     return Number(sent) === length;
   };
-}
-
-/** The C library under glibc's name, else under musl's. */
-async function openLibc() {
-  const { dlopen } = await import("bun:ffi");
-  const functions = {
-    socket: { args: ["i32", "i32", "i32"], returns: "i32" },
-    sendto: { args: ["i32", "ptr", "u64", "i32", "ptr", "u32"], returns: "i64" },
-  } as const;
-  const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
-  let why: unknown;
-  for (const name of ["libc.so.6", `libc.musl-${machine}.so.1`]) {
-    try {
-      return dlopen(name, functions).symbols;
-    } catch (error) {
-      why = error;
-    }
-  }
-  throw new ShelterError("notify-libc", "loading the C library", String(why));
 }
 
 /** sd_watchdog_enabled(3): the variables may be meant for another process. */

@@ -21,6 +21,7 @@ export interface Decision {
 export const NO_MEMORY: Memory = {
   watched: 0,
   uptime: 0,
+  asleep: 0,
   calmUntil: 0,
   rungs: { engine: BOTTOM, gateway: BOTTOM },
   alerts: {},
@@ -92,7 +93,7 @@ export function decide(last: WatchState | undefined, look: Look, host: HostName)
     memory: {
       watched: now,
       uptime: moment.uptime,
-      ...(moment.suspends === undefined ? {} : { suspends: moment.suspends }),
+      asleep: moment.asleep,
       calmUntil: time.calmUntil,
       rungs: { engine: engine.rung, gateway: gateway.rung },
       alerts: told.remembered,

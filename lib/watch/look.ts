@@ -7,12 +7,12 @@ import type { Target, WatchState } from "./state.ts";
 export interface Moment {
   /** Milliseconds since 1970, by a clock that anybody may set. */
   readonly now: number;
-  /** Milliseconds since boot, suspend included (CLOCK_BOOTTIME, which /proc/uptime tells). */
+  /** Milliseconds since boot, suspend included. */
   readonly uptime: number;
+  /** How many of them the host was suspended. */
+  readonly asleep: number;
   /** The kernel's boot id. */
   readonly boot: string;
-  /** How often the host was suspended since boot, where the kernel counts it. */
-  readonly suspends?: number;
 }
 
 /** A service. `cause` is the id of a failure that the service itself named. */

@@ -45,10 +45,9 @@ export interface Remembered {
 /** The whole memory. */
 export interface Memory {
   readonly watched: Watched;
-  /** Milliseconds since boot (suspend included) at the last look. */
+  /** Milliseconds since boot at the last look, and how many of them the host was suspended. */
   readonly uptime: number;
-  /** Suspends since boot that the kernel had counted then. */
-  readonly suspends?: number;
+  readonly asleep: number;
   /** Until when nothing is judged, because the host has just woken up or started. */
   readonly calmUntil: Watched;
   readonly rungs: Readonly<Record<Target, Rung>>;

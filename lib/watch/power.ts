@@ -3,7 +3,7 @@ import type { Moment } from "./look.ts";
 import type { Memory, Watched } from "./memory.ts";
 import type { Power, WatchState } from "./state.ts";
 
-/** A look that comes later than this after the one before was held up: by a suspend, a stopped process or a drowned machine. Milliseconds. */
+/** A look that comes later than this after the one before was held up: the watcher was stopped, or the machine is drowning. Milliseconds. */
 export const GAP = 15_000;
 
 /** Most that one step of the watcher's clock takes: two of its looks. */
@@ -35,12 +35,11 @@ export function step(
 ): Step {
   const booted = last === undefined || last.boot !== moment.boot;
   const passed = booted ? 0 : Math.max(0, moment.uptime - memory.uptime);
-  const watched = memory.watched + Math.min(passed, LONGEST_STEP);
-  const counted = memory.suspends ?? Number.POSITIVE_INFINITY;
-  const slept = (moment.suspends ?? 0) > counted;
-  // who was not running can't tell a suspend from its own absence, unless the kernel counts them
-  const resumed = !booted && (slept || (passed > GAP && !first && moment.suspends === undefined));
-  const held = !booted && !first && passed > GAP;
+  const slept = booted ? 0 : Math.max(0, moment.asleep - memory.asleep);
+  const awake = Math.max(0, passed - slept);
+  const watched = memory.watched + Math.min(awake, LONGEST_STEP);
+  const resumed = slept > 1000;
+  const held = awake > GAP;
   const calm = booted ? CALM.boot : resumed || held ? CALM.resume : first ? CALM.start : 0;
   const set = booted || last === undefined ? 0 : moment.now - Date.parse(last.at) - passed;
   return {

@@ -12,7 +12,7 @@ export const TICK = 2000;
 /** A look at a host on which all is well. */
 export function lookAt(uptime: number, over: Partial<Look> = {}): Look {
   return {
-    moment: { now: START + uptime, uptime, boot: BOOT },
+    moment: { now: START + uptime, uptime, asleep: 0, boot: BOOT },
     first: false,
     services: { engine: { state: "up" }, gateway: { state: "up" } },
     peers: [],
@@ -30,12 +30,15 @@ export function lookAt(uptime: number, over: Partial<Look> = {}): Look {
 export class Watching {
   state: WatchState | undefined;
   uptime = 100_000;
+  asleep = 0;
   readonly decisions: Decision[] = [];
 
   look(over: Partial<Look> = {}, after = TICK): Decision {
     this.uptime += after;
     const first = this.state === undefined;
-    const made = decide(this.state, lookAt(this.uptime, { first, ...over }), "phantom");
+    const look = lookAt(this.uptime, { first, ...over });
+    const moment = { ...look.moment, asleep: over.moment?.asleep ?? this.asleep };
+    const made = decide(this.state, { ...look, moment }, "phantom");
     this.decisions.push(made);
     this.state = JSON.parse(JSON.stringify(made.state)) as WatchState;
     return made;

@@ -53,7 +53,7 @@ function live(
   each: (made: ReturnType<typeof decide>, look: Look, real: number, last?: WatchState) => void,
 ): void {
   let state: WatchState | undefined;
-  let [real, uptime, wall, boots] = [0, 50_000, Date.parse("2026-05-01T10:00:00Z"), 0];
+  let [real, uptime, wall, boots, asleep] = [0, 50_000, Date.parse("2026-05-01T10:00:00Z"), 0, 0];
   for (const { event, looks, gap, ...services } of stretches) {
     for (let i = 0; i < looks; i++) {
       const begins = i === 0;
@@ -61,10 +61,11 @@ function live(
       real += passed;
       uptime += passed;
       wall += passed;
-      if (begins && event === "reboot") [uptime, boots] = [5000, boots + 1];
+      if (begins && event === "reboot") [uptime, boots, asleep] = [5000, boots + 1, 0];
+      if (begins && event === "suspend") asleep += gap;
       if (begins && event === "clock set") wall += gap - 20_000_000;
       const look = lookAt(uptime, {
-        moment: { now: wall, uptime, boot: `${BOOT}${boots}` },
+        moment: { now: wall, uptime, asleep, boot: `${BOOT}${boots}` },
         first:
           state === undefined || (begins && (event === "reboot" || event === "watcher restarts")),
         again: begins && event === "again",
@@ -131,8 +132,7 @@ test("only what is down is acted on, and nothing right after a boot or a suspend
       let woke = Number.NEGATIVE_INFINITY;
       live(stretches, ({ deeds, state }, look, _real, before) => {
         const slept =
-          before?.boot !== look.moment.boot ||
-          (!look.first && look.moment.uptime - (before.memory?.uptime ?? 0) > 20_000);
+          before?.boot !== look.moment.boot || look.moment.asleep > (before.memory?.asleep ?? 0);
         if (slept) woke = state.memory.watched;
         for (const { target } of deeds) {
           const service = look.services[target];
