@@ -53,6 +53,15 @@ export function processExists(pid: number): boolean {
   }
 }
 
+/** Kills one process, if it is still there. */
+export function endProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
 const SETPRIV = "/usr/bin/setpriv";
 
 /** Starts a program in a process group of its own; the kernel ends it if we are killed (setpriv, util-linux). */
@@ -106,6 +115,8 @@ export interface RunOptions {
   readonly timeout?: number;
   readonly signal?: AbortSignal;
   readonly terminal?: boolean;
+  /** Told the process id, which is its session's and group's too, once it was started. */
+  readonly onStart?: (pid: number) => void;
   /** Called with each whole line as it comes. */
   readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
   /** Keep at most this many characters of each stream, from its end. 16 Mi when left out. */
@@ -119,6 +130,7 @@ export async function collect(
   options: RunOptions & { readonly env: Readonly<Record<string, string>> },
 ): Promise<Ran> {
   const child = spawn(argv, options);
+  if (child.pid > 0) options.onStart?.(child.pid);
   const keep = options.keep ?? 16 * 1024 * 1024;
   const text = { stdout: "", stderr: "" };
   const rest = { stdout: "", stderr: "" };

@@ -10,6 +10,7 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly onLine?: (line: string) => void;
+  readonly onStart?: (pid: number) => void;
 }
 
 /**
