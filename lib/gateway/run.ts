@@ -2,6 +2,7 @@
 import { ShelterError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
 import { createDial, type Dial } from "../machine/dial.ts";
+import { pause } from "../machine/pause.ts";
 import { listen, type Listener, type ListenLimits } from "../machine/listen.ts";
 import type { Probe } from "../machine/probe.ts";
 import { parseGatewayConfig, type EngineConfig, type GatewayConfig } from "./config.ts";
@@ -225,20 +226,6 @@ function textsOf(probe: Probe, path: string): string {
     // a wrong document names nothing that could be watched
   }
   return [text, ...files.map((file) => probe.text(file) ?? "")].join("\0");
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }
 
 function sayable(error: unknown): string {
