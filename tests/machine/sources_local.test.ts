@@ -161,6 +161,7 @@ describe("a member of an npm package", () => {
         return {
           pid: 0,
           kill: () => undefined,
+          tell: () => undefined,
           onOutput: (listener) => listener("stdout", Buffer.from(`${server.url}\n`)),
           ended,
         };
