@@ -49,4 +49,9 @@ export const DEFAULT_CONFIG_TEXT = `# Mountain Shelter: the settings of both hos
 #  gateway: ${D.ports.gateway}     # default
 #  engine: ${D.ports.engine}      # default
 #  peers: ${D.ports.peers}       # default
+
+# A program of your own that is told of each alert: JSON on its standard input, no shell, 30 seconds at most. It stands outside the
+# home, belongs to you or root, and nobody else may change it.
+#alerts:
+#  command: [/usr/local/bin/tell-me, --from, shelter]
 `;

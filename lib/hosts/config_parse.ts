@@ -19,6 +19,8 @@ const WORD = /^[a-z][a-z0-9_-]{0,31}$/;
 const ADDRESS = /^[A-Za-z0-9:][A-Za-z0-9.:%_-]{0,252}$/;
 /** As useradd(8) takes them. */
 const USER = /^[a-z_][a-z0-9_-]{0,31}$/;
+/** One argument of a command. */
+const WORDS = /^\P{Cc}{0,1000}$/u;
 /** Control characters would break lines of logs and commands. */
 const FOLDER = /^(?:\/|~\/)\P{Cc}*$/u;
 
@@ -75,7 +77,8 @@ function notText(text: string): ConfigNote | undefined {
 }
 
 function readRoot(check: Checker, root: Table): Config {
-  check.known(root, [], ["hosts", "targets", "models", "retention", "work", "baselines", "ports"]);
+  const keys = ["hosts", "targets", "models", "retention", "work", "baselines", "ports", "alerts"];
+  check.known(root, [], keys);
   const hosts = check.entries(root, ["hosts"]).map(([name, value]) => readHost(check, name, value));
   const targets = check
     .entries(root, ["targets"])
@@ -104,7 +107,19 @@ function readRoot(check: Checker, root: Table): Config {
     },
     baselines: readFloors(check, root),
     ports: readPorts(check, root),
+    alerts: readAlerts(check, root),
   };
+}
+
+function readAlerts(check: Checker, root: Table): Config["alerts"] {
+  const path = ["alerts", "command"];
+  const table = check.table(root, ["alerts"]);
+  check.known(table, ["alerts"], ["command"]);
+  const command = check.texts(table, path, WORDS, "text without line breaks");
+  if (command.length === 0) return {};
+  // no search: what is found on a PATH is decided by who sets it
+  if (!command[0]?.startsWith("/")) check.problem([...path, 0], "an absolute path is wanted here");
+  return { command };
 }
 
 function readPorts(check: Checker, root: Table): Ports {

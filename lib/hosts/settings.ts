@@ -67,6 +67,10 @@ export interface Config {
   };
   readonly baselines: readonly Floor[];
   readonly ports: Ports;
+  readonly alerts: {
+    /** The operator's own program and its arguments: gets each alert as JSON on its standard input. */
+    readonly command?: readonly string[];
+  };
 }
 
 /** What holds where shared.cfg says nothing. */
@@ -79,6 +83,7 @@ export const DEFAULT_CONFIG: Config = {
   baselines: [],
   // not 8080 and its neighbours, which everybody takes
   ports: { gateway: 8770, engine: 8771, peers: 8772 },
+  alerts: {},
 };
 
 /** One thing about the file, with its place: lines and columns count from 1. */

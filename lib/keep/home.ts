@@ -43,7 +43,15 @@ export const inHome = {
     join(home, "runtime", "identity", ...rest),
   /** What this host's watcher knows, and what it last heard from another host's. */
   watch: (home: string) => join(home, "runtime", "state", "watch.json"),
+  /** Left by the operator: what the watcher gave up is to be tried again. */
+  watchAgain: (home: string) => join(home, "runtime", "state", "watch-again"),
   heard: (home: string, peer: HostName) => join(home, "runtime", "state", "heard", `${peer}.json`),
+  /** When a paired host last answered this one, and what it said. */
+  contact: (home: string, peer: HostName) =>
+    join(home, "runtime", "state", "contact", `${peer}.json`),
+  /** What a host owns as it arrived from there: generations, `current`, and what is still arriving. Under this host's own name: what it last agreed on with each peer. */
+  mirror: (home: string, host: HostName, ...rest: readonly string[]) =>
+    join(home, "runtime", "mirror", host, ...rest),
   /** What is known of each paired host. */
   trust: (home: string, peer?: HostName) =>
     join(home, "runtime", "trust", ...(peer === undefined ? [] : [`${peer}.json`])),

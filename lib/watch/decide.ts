@@ -74,7 +74,9 @@ export function decide(last: WatchState | undefined, look: Look, host: HostName)
     at,
   );
   const [peer, ...others] = peers.map((one) => one.seen);
-  const { at: mirrored } = look.mirror;
+  // a mirror run that failed since then does not make the last good one younger or forgotten
+  const was = last?.mirror.at;
+  const mirrored = look.mirror.at ?? (was === undefined ? undefined : Date.parse(was));
   const state = {
     ...{ schema: 1 as const, host, at, boot: moment.boot },
     since: first || !last ? at : last.since,

@@ -105,7 +105,7 @@ function nextRung(
   cause: string | undefined,
   canGoBack: boolean,
 ): Pick<Deed, "rung" | "fix"> | undefined {
-  const fix = fixFor(target, cause, rung.fixed);
+  const fix = rung.wentBack ? undefined : fixFor(target, cause, rung.fixed);
   // what follows a fix or a step back is judged as it is: each of them restarts by itself
   const untouched = rung.fixed.length === 0 && !rung.wentBack;
   if (untouched && rung.restarts < (fix ? 1 : RESTARTS)) return { rung: "restart" };

@@ -1,4 +1,5 @@
 /** What the watcher remembers from one look to the next, across its own restarts and the host's. */
+import { members } from "../facts/text.ts";
 import type { Target } from "./state.ts";
 
 /**
@@ -56,4 +57,52 @@ export interface Memory {
   readonly peers: Readonly<Record<string, Watched>>;
   /** Throttle events counted at the last look, to see whether more came. */
   readonly throttled?: number;
+}
+
+/** Whether a value from disk is a memory. One that is not is forgotten as a whole. */
+export function isMemory(value: unknown): value is Memory {
+  const from = members(value);
+  const rungs = members(from["rungs"]);
+  return (
+    [from["watched"], from["uptime"], from["asleep"], from["calmUntil"]].every(isMoment) &&
+    isRung(rungs["engine"]) &&
+    isRung(rungs["gateway"]) &&
+    Object.values(members(from["peers"])).every(isMoment) &&
+    Object.values(members(from["alerts"])).every(isRemembered) &&
+    (from["throttled"] === undefined || isMoment(from["throttled"]))
+  );
+}
+
+function isRung(value: unknown): boolean {
+  const { tries, restarts, acts, notBefore, wellSince, startingSince, fixed, wentBack } =
+    members(value);
+  return (
+    [tries, restarts, notBefore].every(isMoment) &&
+    Array.isArray(acts) &&
+    acts.every(isMoment) &&
+    [wellSince, startingSince].every((one) => one === undefined || isMoment(one)) &&
+    Array.isArray(fixed) &&
+    fixed.every((one) => typeof one === "string") &&
+    typeof wentBack === "boolean"
+  );
+}
+
+function isRemembered(value: unknown): boolean {
+  const { from, last, stands, count, since, told } = members(value);
+  return (
+    [from, last, count].every(isMoment) &&
+    typeof stands === "boolean" &&
+    typeof since === "string" &&
+    !Number.isNaN(Date.parse(since)) &&
+    (told === undefined || isTold(told))
+  );
+}
+
+function isTold(value: unknown): boolean {
+  const { level, at } = members(value);
+  return (level === "warn" || level === "fail") && isMoment(at);
+}
+
+function isMoment(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0;
 }

@@ -47,12 +47,17 @@ export function judgePeer(
     ...(look.clockOff === undefined ? {} : { clockOff: Math.round(look.clockOff) }),
     ...(look.watcherAge === undefined ? {} : { watcherAge: Math.round(look.watcherAge) }),
   };
-  return { seen, last, conditions: [...conditionsOf(seen, asleep, around.clockSynced)] };
+  return {
+    seen,
+    last,
+    conditions: [...conditionsOf(seen, asleep, look.heard?.ended, around.clockSynced)],
+  };
 }
 
 function* conditionsOf(
   { name, state, why, clockOff, watcherAge, lastSeen }: PeerSeen,
   asleep: boolean,
+  ended: string | undefined,
   clockSynced: boolean | undefined,
 ): Generator<Condition> {
   if (state === "down") {
@@ -79,11 +84,15 @@ function* conditionsOf(
           : ["sudo", "timedatectl", "set-ntp", "true"],
     };
   }
-  if (state === "up" && watcherAge !== undefined && watcherAge > STALE) {
+  if (state === "up" && (ended !== undefined || (watcherAge ?? 0) > STALE)) {
+    const how =
+      ended === undefined
+        ? `has said nothing for ${duration(watcherAge ?? 0)}`
+        : `was stopped at ${ended}`;
     yield {
       id: `peer-watcher.${name}`,
       level: "warn",
-      what: `the watcher of ${name} has said nothing for ${duration(watcherAge)}: nobody heals that host`,
+      what: `the watcher of ${name} ${how}: nobody heals that host`,
       fix: ["ssh", name, "systemctl", "status", "shelter-watch.service"],
     };
   }

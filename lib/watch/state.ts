@@ -2,7 +2,7 @@
 import { json, members } from "../facts/text.ts";
 import { inHome } from "../keep/home.ts";
 import type { Probe } from "../machine/probe.ts";
-import type { HostName, Json, Level } from "../unit.ts";
+import type { HostName, Level } from "../unit.ts";
 import type { Memory } from "./memory.ts";
 
 /** What the watcher heals. */
@@ -80,6 +80,8 @@ export interface WatchState {
   readonly boot: string;
   /** Since when this watcher runs. */
   readonly since: string;
+  /** When it was stopped in good order; left out while it runs, and where it was killed. */
+  readonly ended?: string;
   readonly engine: Supervised;
   readonly gateway: Supervised;
   /** The first paired host; left out where there is none. */
@@ -119,6 +121,7 @@ export function parseWatch(value: unknown): WatchState | { readonly damaged: str
     if (typeof text !== "string" || text.length > 200) return { damaged: `${key} is no text` };
   }
   if (!isTime(from["at"]) || !isTime(from["since"])) return { damaged: "a time is missing" };
+  if (from["ended"] !== undefined && !isTime(from["ended"])) return { damaged: "ended is no time" };
   for (const key of TARGETS) {
     const one = members(from[key]);
     if (!isOneOf(one["state"], STANDINGS) || !isTime(one["since"]) || !isCount(one["restarts"])) {
@@ -140,8 +143,9 @@ export function parseWatch(value: unknown): WatchState | { readonly damaged: str
 }
 
 /** What may leave this host: everything but the watcher's memory. */
-export function withoutMemory({ memory: _, ...rest }: WatchState): WatchState {
-  return rest;
+export function withoutMemory(state: WatchState): WatchState {
+  const { memory, ...rest } = state;
+  return memory === undefined ? state : rest;
 }
 
 /** True where the document is too old for its watcher to be running. `now` in milliseconds since 1970. */
@@ -229,5 +233,5 @@ function isAmount(value: unknown): boolean {
 
 /** A state as the text of its file. */
 export function watchText(state: WatchState): string {
-  return `${JSON.stringify(state as unknown as Json)}\n`;
+  return `${JSON.stringify(state)}\n`;
 }

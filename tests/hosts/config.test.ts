@@ -37,6 +37,7 @@ baselines:
   shadow:
     Phi-3-mini-4k-instruct-q4: {prompt: 40, generation: 8.5}
 ports: {gateway: 9000, peers: 9002}
+alerts: {command: [/usr/local/bin/tell, "--to me"]}
 `;
 
 /** A machine that has nothing but a shared.cfg and a host name. */
@@ -87,6 +88,7 @@ describe("a shared.cfg that can be used", () => {
         { host: "shadow", model: "Phi-3-mini-4k-instruct-q4", prompt: 40, generation: 8.5 },
       ],
       ports: { gateway: 9000, engine: DEFAULT_CONFIG.ports.engine, peers: 9002 },
+      alerts: { command: ["/usr/local/bin/tell", "--to me"] },
     });
   });
 
@@ -190,6 +192,7 @@ retention: {builds: 1, snapshots: many}
 work: {max_age_days: 0}
 baselines: {shadow: {m: {prompt: -1}}}
 ports: {gateway: 80, peers: 70000}
+alerts: {command: [tell, "a\\nb"]}
 `),
     ).toEqual([
       "2:hosts.Phantom",
@@ -207,6 +210,8 @@ ports: {gateway: 80, peers: 70000}
       "15:baselines.shadow.m.prompt",
       "16:ports.gateway",
       "16:ports.peers",
+      "17:alerts.command.1",
+      "17:alerts.command.0",
     ]);
     expect(await problems("ports: {gateway: 9000, engine: 9000}\n")).toEqual(["1:ports"]);
   });

@@ -1,0 +1,188 @@
+/** The watcher as a program that stays: looks, judges, writes down what it is about to do, does it, tells. */
+import { dirname } from "node:path";
+import { asFailure, readable, ShelterError } from "../errors.ts";
+import { freeName } from "../keep/aside.ts";
+import { inHome } from "../keep/home.ts";
+import { takeLock } from "../keep/lock.ts";
+import { createUptime, type Uptime } from "../machine/clock.ts";
+import type { Notifier } from "../machine/notify.ts";
+import { pause } from "../machine/pause.ts";
+import type { CallContext, HostName } from "../unit.ts";
+import { decide, type Decision } from "./decide.ts";
+import { createEyes } from "./eyes.ts";
+import { createHealing, WATCH } from "./heal.ts";
+import type { Look, PeerLook } from "./look.ts";
+import { isMemory } from "./memory.ts";
+import { createTelling } from "./notices.ts";
+import { readWatch, TARGETS, watchText, withoutMemory, type WatchState } from "./state.ts";
+
+/** Milliseconds between two looks. */
+const TICK = 2000;
+/** The state is written at once where it changed, else so often, in milliseconds. */
+const WRITE_EVERY = 10_000;
+/** How long what is under way may take to end when the watcher is stopped, in milliseconds. */
+const GRACE = 5000;
+
+/** What a test may put in the place of the machine's own. */
+export interface WatcherOptions {
+  readonly uptime?: () => Uptime;
+  readonly tick?: number;
+}
+
+/**
+ * Watches until `context.signal` fires.
+ * @throws ShelterError "locked" where another watcher runs in this home.
+ */
+export async function runWatcher(
+  context: CallContext,
+  notifier: Notifier,
+  options: WatcherOptions = {},
+): Promise<void> {
+  const { probe, act } = context;
+  const lock = await takeLock(probe, act, "watch", { script: WATCH.script });
+  if ("busy" in lock) {
+    const why = `process ${lock.busy.pid} watches already, since ${lock.busy.since}`;
+    throw new ShelterError("locked", "starting the watcher", why, [
+      "systemctl",
+      "status",
+      "shelter-watch",
+    ]);
+  }
+  try {
+    await watch(context, notifier, options.uptime ?? (await createUptime()), options.tick ?? TICK);
+  } finally {
+    notifier.stopping();
+    await lock.release();
+  }
+}
+
+async function watch(
+  context: CallContext,
+  notifier: Notifier,
+  uptime: () => Uptime,
+  tick: number,
+): Promise<void> {
+  const { probe, act, signal } = context;
+  const eyes = createEyes(probe, act, uptime);
+  const healing = createHealing(context);
+  const telling = createTelling(context);
+  const paper = createPaper(context);
+  const hearing = createHearing(context);
+  let last = lastState(context);
+  for (let first = true; !signal.aborted; first = false) {
+    const look: Look = {
+      ...(await eyes()),
+      first,
+      acting: healing.acting,
+      acted: healing.ended(),
+      again: askedAgain(context),
+    };
+    let decision = decide(last, look, probe.host);
+    if (paper.write(decision, look.moment.uptime)) {
+      for (const deed of decision.deeds) healing.begin(deed);
+    } else if (decision.deeds.length > 0) {
+      // what can't be written down is not done: a watcher that forgets its acts could repeat them without end
+      decision = decide(last, { ...look, acting: TARGETS }, probe.host);
+    }
+    const { state, notices } = decision;
+    last = state;
+    for (const notice of notices) telling.tell(notice);
+    hearing(look.peers);
+    if (first) notifier.ready(statusLine(state));
+    else notifier.status(statusLine(state));
+    notifier.alive();
+    await pause(tick, signal);
+  }
+  await Promise.race([Promise.all([healing.idle(), telling.idle()]), Bun.sleep(GRACE)]);
+  if (last) paper.end({ ...last, ended: new Date(probe.now()).toISOString() });
+}
+
+/** The state on disk: written when it says something else than before, and now and then. */
+function createPaper({ probe, act, say }: CallContext) {
+  const path = inHome.watch(probe.home);
+  let said = "";
+  let at = Number.NEGATIVE_INFINITY;
+  let failing = false;
+  const put = (state: WatchState): boolean => {
+    try {
+      act.makeFolder(inHome.runtime(probe.home, "state"));
+      act.write(path, watchText(state));
+      failing = false;
+      return true;
+    } catch (error) {
+      if (!failing) say.line(`${path} can't be written: ${asFailure(readable(error)).why}`);
+      failing = true;
+      return false;
+    }
+  };
+  return {
+    write({ state, deeds }: Decision, now: number): boolean {
+      const news = gist(state);
+      if (news === said && deeds.length === 0 && now - at < WRITE_EVERY) return true;
+      const done = put(state);
+      if (done) [said, at] = [news, now];
+      return done;
+    },
+    end: (state: WatchState) => void put(state),
+  };
+}
+
+/** What of a state is news; figures that move with every look are not. */
+function gist(state: WatchState): string {
+  const { engine, gateway, peer, others, power, health, alerts, halted, memory } = state;
+  const peers = [peer, ...others].map((one) => [one?.name, one?.state]);
+  return JSON.stringify([
+    ...[engine, gateway, peers, power, halted],
+    health.map(({ id, level }) => [id, level]),
+    alerts.map(({ id, level, count }) => [id, level, count]),
+    TARGETS.map((target) => memory?.rungs[target].tries),
+  ]);
+}
+
+/** The state of the watcher before. A damaged one is set aside, and its memory is lost: that is said. */
+function lastState({ probe, act, say }: CallContext): WatchState | undefined {
+  const last = readWatch(probe);
+  if (last === undefined) return undefined;
+  if (!("damaged" in last) && last.host === probe.host) {
+    return isMemory(last.memory) ? last : withoutMemory(last);
+  }
+  const path = inHome.watch(probe.home);
+  const aside = freeName(probe, path, "damaged");
+  const why = "damaged" in last ? last.damaged : `it is ${last.host}'s`;
+  act.rename(path, aside);
+  say.line(`${path}: ${why}. Set aside as ${aside}; what was tried before is forgotten`);
+  return undefined;
+}
+
+/** What was heard of other hosts is kept for `status`, also for when they are gone. */
+function createHearing({ probe, act, say }: CallContext): (peers: readonly PeerLook[]) => void {
+  const kept = new Map<HostName, string>();
+  return (peers) => {
+    for (const { name, heard } of peers) {
+      if (!heard || kept.get(name) === heard.at) continue;
+      kept.set(name, heard.at);
+      const path = inHome.heard(probe.home, name);
+      try {
+        act.makeFolder(dirname(path));
+        act.write(path, watchText(heard));
+      } catch (error) {
+        say.line(`${path} can't be written: ${asFailure(readable(error)).why}`);
+      }
+    }
+  };
+}
+
+/** The operator's wish, left by `shelter watch --again`. */
+function askedAgain({ probe, act }: CallContext): boolean {
+  const path = inHome.watchAgain(probe.home);
+  if (!probe.stat(path)) return false;
+  act.remove(path);
+  return true;
+}
+
+/** One line for `systemctl status`. */
+function statusLine({ engine, gateway, peer, alerts }: WatchState): string {
+  const other = peer ? `, ${peer.name} ${peer.state}` : "";
+  const count = alerts.length === 1 ? "1 alert" : `${alerts.length} alerts`;
+  return `engine ${engine.state}, gateway ${gateway.state}${other}, ${count}`;
+}

@@ -1,0 +1,177 @@
+/** The eyes for paired hosts: their gateway over mutual TLS every few seconds, their own word over the witness key once a minute. */
+import { parseGatewayConfig } from "../gateway/config.ts";
+import { inHome } from "../keep/home.ts";
+import type { Act } from "../machine/act.ts";
+import { createDial } from "../machine/dial.ts";
+import type { Probe } from "../machine/probe.ts";
+import { sayToPeer } from "../peer/channel.ts";
+import type { Trust } from "../trust/offer.ts";
+import { readTrust } from "../trust/store.ts";
+import type { HostName } from "../unit.ts";
+import { Gauge } from "./gauge.ts";
+import { parseHeard, type Heard } from "./heard.ts";
+import type { PeerLook } from "./look.ts";
+
+const SECOND = 1000;
+/** Longest wait for an answer, in milliseconds. */
+const DIAL = 4 * SECOND;
+const WITNESS = 20 * SECOND;
+/** Pauses between two questions of each kind, in milliseconds. */
+const EVERY = { gateway: 10 * SECOND, witness: 60 * SECOND, hurried: 15 * SECOND } as const;
+
+/** What one question gave. `at` on the kernel's uptime, milliseconds. */
+interface Answer {
+  readonly ok: boolean;
+  readonly at: number;
+  readonly why?: string;
+}
+interface Word extends Answer {
+  readonly heard?: Heard;
+  /** The peer's clock less ours, in milliseconds. */
+  readonly clockOff?: number;
+}
+
+/** Looks at every paired host. `uptime` reads the kernel's clock. */
+export function peerEyes(
+  probe: Probe,
+  act: Act,
+  uptime: () => number,
+): (now: number) => readonly PeerLook[] {
+  const names = new Gauge(() => namesOf(probe), 30 * SECOND);
+  const known = new Map<HostName, PeerEyes>();
+  return (now) => {
+    const listed = names.at(now) ?? [];
+    for (const name of known.keys()) if (!listed.includes(name)) known.delete(name);
+    return listed.map((name) => {
+      const eyes = known.get(name) ?? new PeerEyes(probe, act, uptime, name);
+      known.set(name, eyes);
+      return eyes.look(now);
+    });
+  };
+}
+
+class PeerEyes {
+  readonly #gateway = new Gauge(() => this.#dial(), EVERY.gateway);
+  readonly #witness = new Gauge(() => this.#ask(), EVERY.witness);
+  #heard: Pick<Word, "heard" | "clockOff"> = {};
+
+  constructor(
+    private readonly probe: Probe,
+    private readonly act: Act,
+    private readonly uptime: () => number,
+    private readonly name: HostName,
+  ) {}
+
+  look(now: number): PeerLook {
+    const gateway = this.#gateway.at(now);
+    // a gateway that is silent may be alone in that: the host itself is asked sooner
+    if (gateway?.ok === false) this.#witness.hurry(now, EVERY.hurried);
+    const word = this.#witness.at(now);
+    if (word?.heard) this.#heard = { heard: word.heard, ...off(word) };
+    const answers = answersOf(gateway, word);
+    const why = gateway?.ok === false ? gateway.why : word?.why;
+    const { heard, clockOff } = this.#heard;
+    return {
+      name: this.name,
+      ...(answers === undefined ? {} : { answers }),
+      ...(why === undefined ? {} : { why }),
+      ...(heard?.watch ? { heard: heard.watch } : {}),
+      ...(clockOff === undefined ? {} : { clockOff }),
+      ...(heard?.watcherAge === undefined ? {} : { watcherAge: heard.watcherAge }),
+    };
+  }
+
+  /** Undefined where this host's gateway is not set up to ask that peer. */
+  async #dial(): Promise<Answer | undefined> {
+    const found = this.#gatewayOf();
+    if (!found) return undefined;
+    const { url, pairing } = found;
+    const given = AbortSignal.timeout(DIAL);
+    try {
+      const response = await createDial(pairing)(`${url}/shelter/health`, {
+        method: "GET",
+        headers: {},
+        signal: given,
+      });
+      await response.body?.cancel();
+      return { ok: true, at: this.uptime() };
+    } catch (error) {
+      const why = given.aborted ? "its gateway is silent" : whyNot(error);
+      return { ok: false, at: this.uptime(), why };
+    }
+  }
+
+  #gatewayOf() {
+    const path = inHome.gateway(this.probe.home);
+    const text = this.probe.text(path);
+    if (text === undefined) return undefined;
+    const { engines, pairing } = parseGatewayConfig(text, path);
+    const engine = engines.find((one) => one.kind === "peer" && one.name === this.name);
+    if (!engine?.fingerprint || !pairing) return undefined;
+    const [cert, key, ca] = [pairing.cert, pairing.key, pairing.ca].map((file) =>
+      this.probe.text(file),
+    );
+    if (cert === undefined || key === undefined || ca === undefined) return undefined;
+    return { url: engine.url, pairing: { cert, key, ca, fingerprint: engine.fingerprint } };
+  }
+
+  async #ask(): Promise<Word | undefined> {
+    const trust = trustOf(this.probe, this.name);
+    if (!trust) return undefined;
+    const [asked, sent] = [this.probe.now(), this.uptime()];
+    const ran = await sayToPeer(this.act, this.probe.home, trust, "witness", ["status"], {
+      timeout: WITNESS,
+      keep: 512 * 1024,
+    });
+    const at = this.uptime();
+    if (ran.code !== 0) {
+      // 255 is ssh's own: nobody is there; anything else is a host that lives and refuses
+      const said = ran.stderr.trim().split("\n").at(-1) ?? "";
+      return { ok: ran.code !== 255 && !ran.timedOut, at, why: said.slice(0, 300) };
+    }
+    const heard = parseHeard(ran.stdout, this.name);
+    if (!heard) return { ok: true, at, why: "its word can't be read: another version?" };
+    // its word was written somewhere between question and answer
+    return { ok: true, at, heard, clockOff: heard.at - (asked + (at - sent) / 2) };
+  }
+}
+
+function off({ clockOff }: Word): Pick<Word, "clockOff"> {
+  return clockOff === undefined ? {} : { clockOff };
+}
+
+/** It answers where the newest good answer is newer than the last bad one of the same kind; undefined while nothing is known. */
+function answersOf(gateway: Answer | undefined, word: Answer | undefined): boolean | undefined {
+  const known = [gateway, word].filter((one) => one !== undefined);
+  if (known.length === 0) return undefined;
+  if (gateway?.ok === true) return true;
+  if (word?.ok !== true) return false;
+  // ssh answered, but since then the gateway fell silent: believed until it is asked again
+  return gateway === undefined || gateway.at - word.at < 2 * EVERY.hurried;
+}
+
+/** A certificate that can't be believed is another matter than a host that is not there. */
+function whyNot(error: unknown): string {
+  const code = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? "") : "";
+  if (code === "CERT_HAS_EXPIRED") return "its certificate has expired: ./bin/shelter pair --renew";
+  if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/.test(code)) {
+    return "its certificate is not the paired one";
+  }
+  return "its gateway is unreachable";
+}
+
+function namesOf(probe: Probe): readonly HostName[] {
+  return probe
+    .list(inHome.trust(probe.home))
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => name.slice(0, -".json".length));
+}
+
+/** A damaged pairing is `shelter pair`'s to name. */
+function trustOf(probe: Probe, name: HostName): Trust | undefined {
+  try {
+    return readTrust(probe, name);
+  } catch {
+    return undefined;
+  }
+}
