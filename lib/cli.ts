@@ -1,5 +1,5 @@
 /** The command line of one script: flags in, a report out, and the outcome as exit code. */
-import { flagsOf, readArgs, wantsJson } from "./cli/flags.ts";
+import { flagsOf, readArgs, SHARED_FLAGS, wantsJson } from "./cli/flags.ts";
 import { print } from "./cli/output.ts";
 import { findPlace, type Place } from "./cli/place.ts";
 import { askYesNo, canAsk } from "./cli/prompt.ts";
@@ -14,12 +14,14 @@ import {
   ShelterError,
   UsageError,
 } from "./errors.ts";
+import { createAct } from "./machine/act.ts";
 import { type Machine, thisMachine } from "./machine/machine.ts";
+import { createProbe } from "./machine/probe.ts";
 import { errorLines, humanReport, type Layout } from "./report/human.ts";
 import { painter, wantsColour } from "./report/palette.ts";
 import { createVoice, type Voice } from "./report/voice.ts";
 import { versionText } from "./release.ts";
-import type { AnyUnit, Args, Outcome, RunReport, ScriptId, Step } from "./unit.ts";
+import type { AnyUnit, Args, CallContext, Outcome, RunReport, ScriptId, Step } from "./unit.ts";
 
 /** Finds other scripts' units. */
 export type Others = (script: ScriptId) => Promise<AnyUnit | undefined>;
@@ -37,6 +39,10 @@ export async function main(
       const { helpText } = await import("./cli/help.ts");
       return console.log(helpText(unit));
     }
+    if (argv[0] === "run" && unit.run) {
+      process.exitCode = await stay(unit.run, unit.id, argv.slice(1));
+      return;
+    }
     const want = await readArgs(unit.id, flagsOf(unit), argv);
     const machine = thisMachine();
     const place = await findPlace(machine, text(want["home"]));
@@ -51,6 +57,34 @@ export async function main(
   } catch (error) {
     process.exitCode = sayError(error, json, unit.id);
   }
+}
+
+/** Starts the program of a unit that stays. It takes the flags of a place and a voice alone. */
+async function stay(
+  program: NonNullable<AnyUnit["run"]>,
+  id: ScriptId,
+  argv: readonly string[],
+): Promise<number> {
+  const { home, verbose } = SHARED_FLAGS;
+  const want = await readArgs(`${id} run`, { ...(home && verbose ? { home, verbose } : {}) }, argv);
+  const machine = thisMachine();
+  const place = await findPlace(machine, text(want["home"]));
+  return program(await longContext(machine, place, want));
+}
+
+/** What a program that stays is given: the signal fires once it is to end. */
+export async function longContext(
+  machine: Machine,
+  place: Place,
+  want: Args,
+): Promise<CallContext> {
+  const probe = createProbe(machine, place.home, place.host);
+  const say = await createVoice({
+    json: false,
+    verbose: want["verbose"] === true,
+    env: process.env,
+  });
+  return { probe, act: createAct(machine, probe), say, signal: onSignals(() => undefined) };
 }
 
 /** Has the other host's own binary run the script; what it says is printed as it comes. */

@@ -96,13 +96,13 @@ export const ROSTER: readonly RosterRow[] = [
     id: "06_phantom_watchdog",
     flag: "phantom_watched",
     summary: "Watch phantom and heal it",
-    built: false,
+    built: true,
   },
   {
     id: "06_shadow_control",
     flag: "shadow_watched",
     summary: "Watch shadow and heal it",
-    built: false,
+    built: true,
   },
   {
     id: "07_log_harden",

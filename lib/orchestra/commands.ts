@@ -28,6 +28,14 @@ const model: Flag = {
   valueHint: "NAME",
 };
 
+/** The word that starts a program which stays; it says nothing that the command does not say already. */
+const run: Flag = {
+  type: "positional",
+  description: '"run", as the units say it',
+  required: false,
+};
+const RUN_WORD: Word = { name: "run", summary: "until it is told to stop" };
+
 /** What every subcommand takes. */
 export const SHELTER_FLAGS: Readonly<Record<string, Flag>> = {
   json: { type: "boolean", description: "One JSON document on stdout; progress goes to stderr" },
@@ -118,7 +126,37 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "gateway",
     summary: "One address in front of this host's engine and the other's, until Ctrl-C",
-    flags: {},
+    flags: { run },
+    words: [RUN_WORD],
+  },
+  {
+    name: "engine",
+    summary: "All installed models behind one port, for the gateway, until Ctrl-C",
+    flags: {
+      run,
+      build: {
+        type: "string",
+        description: "The installed build to run (the home's live one)",
+        valueHint: "ID",
+      },
+      before: {
+        type: "string",
+        description: "The one to run where that was given up",
+        valueHint: "ID",
+      },
+    },
+    words: [RUN_WORD],
+  },
+  {
+    name: "act",
+    summary: "One of root's fixed acts for the services; not for people",
+    flags: {
+      verb: {
+        type: "positional",
+        description: "The act; one line of standard input when left out",
+        required: false,
+      },
+    },
   },
   {
     name: "pair",

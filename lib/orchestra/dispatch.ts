@@ -24,6 +24,8 @@ const CODE: Readonly<Record<string, () => Promise<Command>>> = {
   ask: async () => (await import("./ask.ts")).ask,
   serve: async () => (await import("./serve.ts")).serve,
   gateway: async () => (await import("./gateway.ts")).gateway,
+  engine: async () => (await import("./engine.ts")).engine,
+  act: async () => (await import("./act.ts")).act,
   pair: async () => (await import("./pair.ts")).pair,
   peer: async () => (await import("./peer.ts")).peer,
   update: async () => (await import("./update.ts")).update,
