@@ -48,7 +48,8 @@ export async function main(
     const place = await findPlace(machine, text(want["home"]));
     const elsewhere = text(want["host"]);
     if (elsewhere !== undefined && elsewhere !== place.host) {
-      process.exitCode = await runThere(unit, machine, place, elsewhere, argv);
+      const { runThere } = await import("./cli/elsewhere.ts");
+      process.exitCode = await runThere(unit.id, machine, place, elsewhere, argv, json);
       return;
     }
     const report = await runHere(unit, machine, place, want, others ? { others } : {});
@@ -85,33 +86,6 @@ export async function longContext(
     env: process.env,
   });
   return { probe, act: createAct(machine, probe), say, signal: onSignals(() => undefined) };
-}
-
-/** Has the other host's own binary run the script; what it says is printed as it comes. */
-async function runThere(
-  unit: AnyUnit,
-  machine: Machine,
-  { home, host }: Place,
-  peer: string,
-  argv: readonly string[],
-): Promise<number> {
-  const { runOnPeer } = await import("./peer/call.ts");
-  const { printable } = await import("./report/text.ts");
-  const heard = {
-    out: (line: string) => print(printable(line)),
-    err: (line: string) => void process.stderr.write(`${printable(line)}\n`),
-  };
-  const signal = onSignals(() => undefined);
-  return runOnPeer(machine, home, host, peer, unit.id, forThePeer(argv), heard, signal);
-}
-
-/** The flags as the other host gets them: where it is and where its home is, it knows itself. */
-function forThePeer(argv: readonly string[]): readonly string[] {
-  return argv.filter((word, at) => {
-    const own = /^--(host|home)(=|$)/;
-    const before = argv[at - 1] ?? "";
-    return !own.test(word) && !(own.test(before) && !before.includes("="));
-  });
 }
 
 /** What a run shares with others of the same command; each has its own where left out. */

@@ -15,6 +15,7 @@ export function sshOptions(
   home: string,
   peer: Trust,
   role: Role,
+  connect = CONNECT_TIMEOUT,
 ): readonly string[] {
   const option = (text: string) => ["-o", text];
   return [
@@ -29,7 +30,7 @@ export function sshOptions(
     ...option("IdentityAgent=none"),
     ...option("BatchMode=yes"),
     ...option("ControlPath=none"),
-    ...option(`ConnectTimeout=${CONNECT_TIMEOUT}`),
+    ...option(`ConnectTimeout=${connect}`),
     ...option("ServerAliveInterval=5"),
     ...option("ServerAliveCountMax=3"),
   ];
@@ -40,18 +41,30 @@ export function destination(peer: Trust): string {
   return `${peer.user}@${peer.address}`;
 }
 
-/** Says `words` to the peer's `shelter peer <role>` and waits for its answer; `code` 255 is ssh's own failure. */
-export function sayToPeer(
-  act: Act,
+/** The command line that says `words` to the peer's `shelter peer <role>`. `connect` is the longest wait for a connection, in seconds. */
+export function peerCommand(
+  act: Pick<Act, "real">,
   home: string,
   peer: Trust,
   role: Role,
   words: readonly string[],
-  options: RunOptions = {},
-): Promise<Ran> {
+  connect?: number,
+): readonly string[] {
   const bad = words.find((word) => !/^[\w@%+=:,./-]+$/.test(word));
   if (bad !== undefined) throw new Error(`a word that a shell would change: ${bad}`);
-  return act.run([...sshOptions(act, home, peer, role), "--", destination(peer), ...words], {
+  return [...sshOptions(act, home, peer, role, connect), "--", destination(peer), ...words];
+}
+
+/** Says `words` to the peer's `shelter peer <role>` and waits for its answer; `code` 255 is ssh's own failure. `connect` as in `peerCommand`. */
+export function sayToPeer(
+  act: Pick<Act, "real" | "run">,
+  home: string,
+  peer: Trust,
+  role: Role,
+  words: readonly string[],
+  { connect, ...options }: RunOptions & { readonly connect?: number } = {},
+): Promise<Ran> {
+  return act.run(peerCommand(act, home, peer, role, words, connect), {
     timeout: 60_000,
     ...options,
   });
