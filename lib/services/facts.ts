@@ -47,6 +47,8 @@ export interface ServicesFacts {
   readonly home: string;
   readonly kind: Kind;
   readonly systemd: boolean;
+  /** False where the folder for what root installs is there and somebody else can write in it. */
+  readonly topIsRoots: boolean;
   readonly owner: { readonly uid: number; readonly user: string };
   /** Where the program was looked for that would be installed. */
   readonly programPath: string;
@@ -109,6 +111,7 @@ export async function observeServices(probe: Probe, watcher: ScriptId): Promise<
     home,
     kind,
     systemd: probe.stat("/run/systemd/system")?.kind === "dir",
+    topIsRoots: probe.stat(TOP) === undefined || isRoots(probe, TOP, "dir"),
     owner: { uid: owner.uid, user },
     programPath,
     ...(program ? { program } : {}),
@@ -177,9 +180,16 @@ async function installable(
 ): Promise<Installable> {
   let there = true;
   for (const { to, sha256: hash } of files) {
-    there &&= probe.stat(to)?.kind === "file" && (await probe.sha256(to)) === hash;
+    there &&= isRoots(probe, to, "file") && (await probe.sha256(to)) === hash;
   }
   return { id, files, there };
+}
+
+/** True for what only root can change. */
+function isRoots(probe: Probe, path: string, kind: "file" | "dir"): boolean {
+  const found = probe.stat(path);
+  const root = probe.me.root ? probe.me.uid : 0;
+  return found?.kind === kind && found.uid === root && (found.mode & 0o022) === 0;
 }
 
 async function damagedFile(probe: Probe, kept: readonly Build[]): Promise<string | undefined> {

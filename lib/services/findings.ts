@@ -16,6 +16,7 @@ export function diagnoseServices(facts: ServicesFacts, kind: Kind): readonly Fin
   if (facts.kind !== kind) return [wrongHost(facts, kind)];
   const fails = [
     ...(facts.systemd ? [] : [NO_SYSTEMD]),
+    ...(facts.topIsRoots ? [] : [OPEN_TOP]),
     ...homeFindings(facts),
     ...(facts.program ? [] : [noProgram(facts)]),
     ...engineFindings(facts),
@@ -46,6 +47,15 @@ const NO_SYSTEMD: Finding = {
   why: "the services are its units: it starts, limits and revives them",
   evidence: "/run/systemd/system is not there",
   fix: ["ps", "-p", "1"],
+};
+
+const OPEN_TOP: Finding = {
+  id: "top-writable",
+  level: "fail",
+  what: `${TOP} is not root's alone`,
+  why: "what stands there is run by root: who can write there is root",
+  evidence: "its owner or mode",
+  fix: ["sudo", "rm", "-r", "--", TOP],
 };
 
 function homeFindings({ home, owner }: ServicesFacts): readonly Finding[] {
