@@ -44,7 +44,7 @@ export function step(
   const set = booted || last === undefined ? 0 : moment.now - Date.parse(last.at) - passed;
   return {
     watched,
-    calmUntil: Math.max(memory.calmUntil, watched + calm),
+    calmUntil: calm > 0 ? Math.max(memory.calmUntil, watched + calm) : memory.calmUntil,
     resumed,
     booted,
     clockSet: Math.abs(set) > 60_000 ? set : 0,
