@@ -6,6 +6,7 @@ import { inHome } from "../keep/home.ts";
 import { isDone, readStatus } from "../keep/status.ts";
 import { TEMPORARY_PREFIX } from "../machine/durable.ts";
 import type { Entry, Probe } from "../machine/probe.ts";
+import type { ParityFacts } from "../peer/parity_facts.ts";
 import { ROSTER } from "../roster.ts";
 import { freeName } from "../keep/aside.ts";
 import { usersOf } from "./in_use.ts";
@@ -47,6 +48,7 @@ export async function observeStructure(probe: Probe): Promise<StructureFacts> {
   );
   const space = probe.space(existing(probe, probe.home));
   const unsavedEdit = join(probe.home, ".shared.cfg.swp");
+  const parity = await parityOf(probe);
   const scaffolded =
     config.state !== "absent" ||
     seen.configCopies.length > 0 ||
@@ -71,6 +73,7 @@ export async function observeStructure(probe: Probe): Promise<StructureFacts> {
     config,
     configAside: freeName(probe, inHome.config(probe.home), "damaged"),
     ...(space ? { space } : {}),
+    ...(parity ? { parity } : {}),
     aside: {
       openAbove: lookAbove(probe),
       fromFuture: seen.fromFuture,
@@ -95,6 +98,13 @@ function looksLikeHome(probe: Probe): boolean {
     ) ||
     ROSTER.some(({ flag }) => isDone(readStatus(probe, flag)))
   );
+}
+
+/** What asks other hosts is loaded only where there are some. */
+async function parityOf(probe: Probe): Promise<ParityFacts | undefined> {
+  if (probe.list(inHome.trust(probe.home)).length === 0) return undefined;
+  const { observeParity } = await import("../peer/parity_facts.ts");
+  return observeParity(probe);
 }
 
 /** One walk over everything, keeping only what stands out. */

@@ -4,6 +4,7 @@ import type { Space } from "../machine/probe.ts";
 import type { HostName, Owner } from "../unit.ts";
 import type { User } from "./in_use.ts";
 import type { FoundFolder } from "./layout.ts";
+import type { ParityFacts } from "../peer/parity_facts.ts";
 import type { Fault } from "./modes.ts";
 
 /** An entry whose permissions are not as they should be. */
@@ -119,6 +120,8 @@ export interface StructureFacts {
   /** Where a damaged shared.cfg is moved to. */
   readonly configAside: string;
   readonly space?: Space;
+  /** What the paired hosts hold beside this one; left out where there is none. */
+  readonly parity?: ParityFacts;
   /** What nobody asked about. */
   readonly aside: {
     /** Folders above the home that others may write to: whoever can rename a folder owns what is in it. */

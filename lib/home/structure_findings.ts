@@ -1,5 +1,6 @@
 /** What 00_check_structure says of a home. Pure. One finding per kind of fault, with the first few names. */
 import { configFindings } from "../hosts/config_repair.ts";
+import { parityFindings } from "../peer/parity_findings.ts";
 import { bytes, duration } from "../report/text.ts";
 import type { Finding } from "../unit.ts";
 import { isInTheWay } from "./layout.ts";
@@ -32,6 +33,7 @@ export function diagnoseStructure(facts: StructureFacts): readonly Finding[] {
     ...lockFindings(facts),
     ...leftoverFindings(facts),
     ...facts.statuses.map((one) => statusFinding(facts, one)),
+    ...parityFindings(facts.parity),
   ];
 }
 

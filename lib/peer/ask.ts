@@ -5,7 +5,6 @@ import type { Probe } from "../machine/probe.ts";
 import type { Trust } from "../trust/offer.ts";
 import type { Failure } from "../unit.ts";
 import { peerFailure, sayToPeer } from "./channel.ts";
-import { noteContact } from "./contact.ts";
 import type { Word } from "./word.ts";
 import { parseWord, WORD_LIMIT } from "./word_parse.ts";
 
@@ -23,8 +22,12 @@ export type Asked =
 const CONNECT = 2;
 const PATIENCE = 6000;
 
-/** Asks, and notes the contact. Never throws: a host that does not answer is a fact. */
-export async function askHost(probe: Probe, act: Act, peer: Trust): Promise<Asked> {
+/** Asks. Only reads, so that it may be part of a look. Never throws: a host that does not answer is a fact. */
+export async function askHost(
+  probe: Pick<Probe, "home" | "now">,
+  act: Pick<Act, "run" | "real">,
+  peer: Trust,
+): Promise<Asked> {
   const what = `asking ${peer.name} how it is`;
   try {
     const sent = probe.now();
@@ -40,10 +43,9 @@ export async function askHost(probe: Probe, act: Act, peer: Trust): Promise<Aske
     const word = parseWord(ran.stdout, peer.name);
     if (!word) {
       const why = `${peer.name} answered, but not in a form that this release knows`;
-      const fix = ["./bin/00_check_structure", "--host", peer.name, "--version"];
+      const fix = ["./bin/05_rsync_mirror", "--plan"];
       return { answered: false, failure: { id: "peer-other-release", what, why, fix } };
     }
-    noteContact(probe, act, word);
     return { answered: true, word, clockOff: Date.parse(word.at) - (sent + came) / 2 };
   } catch (error) {
     return { answered: false, failure: asFailure(error) };

@@ -4,7 +4,7 @@ import { afterEach, expect, test } from "bun:test";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import { askHost } from "../../lib/peer/ask.ts";
-import { lastContact } from "../../lib/peer/contact.ts";
+import { lastContact, noteContact } from "../../lib/peer/contact.ts";
 import { collectWord } from "../../lib/peer/word.ts";
 import { parseWord, WORD_LIMIT } from "../../lib/peer/word_parse.ts";
 import { readTrust } from "../../lib/trust/store.ts";
@@ -28,7 +28,9 @@ async function ask(world: FakeWorld) {
   const { probe, act } = eyes(world, "phantom");
   const trust = readTrust(probe, "shadow");
   if (!trust) throw new Error("not paired");
-  return { asked: await askHost(probe, act, trust), probe };
+  const asked = await askHost(probe, act, trust);
+  if (asked.answered) noteContact(probe, act, asked.word);
+  return { asked, probe };
 }
 
 test("what a host says arrives as it said it, over the witness key, and the contact is noted", async () => {

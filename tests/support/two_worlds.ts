@@ -32,7 +32,7 @@ function certificateOf(name: string, days: number): string {
 }
 
 /** What a fake host says of itself; its certificate is good for `days`. */
-export function offerOf(name: string, days = 30): Offer {
+export function offerOf(name: string, days = 90): Offer {
   const key = (role: string) => `ssh-ed25519 ${`${name}${role}`.padEnd(68, "A")}`;
   return {
     schema: 1,
