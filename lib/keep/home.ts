@@ -41,11 +41,10 @@ export const inHome = {
   /** This host's own private keys (0600) and their public halves, by role; known_hosts; the gateway's certificate. */
   identity: (home: string, ...rest: readonly string[]) =>
     join(home, "runtime", "identity", ...rest),
-  /** What this host's watcher knows, and what it last heard from another host's. */
+  /** What this host's watcher knows. */
   watch: (home: string) => join(home, "runtime", "state", "watch.json"),
   /** Left by the operator: what the watcher gave up is to be tried again. */
   watchAgain: (home: string) => join(home, "runtime", "state", "watch-again"),
-  heard: (home: string, peer: HostName) => join(home, "runtime", "state", "heard", `${peer}.json`),
   /** When a paired host last answered this one, and what it said. */
   contact: (home: string, peer: HostName) =>
     join(home, "runtime", "state", "contact", `${peer}.json`),

@@ -1,6 +1,6 @@
 /** What one look at the host gives: the only thing that the watcher's judgement is made from. */
 import type { Space } from "../machine/probe.ts";
-import type { HostName } from "../unit.ts";
+import type { Failure, HostName } from "../unit.ts";
 import type { Target, WatchState } from "./state.ts";
 
 /** When a look was made. */
@@ -27,6 +27,10 @@ export interface PeerLook {
   /** Whether it answered when it was asked last; undefined where it was not asked yet. */
   readonly answers?: boolean;
   readonly why?: string;
+  /** Why its gateway does not answer, where it does not. */
+  readonly gatewayFails?: string;
+  /** What is wrong with a host that lives: another host key, another release. */
+  readonly trouble?: Failure;
   /** Its watcher's last word, as it was heard last. */
   readonly heard?: WatchState;
   /** Its clock less ours in milliseconds, when it was heard last. */

@@ -47,28 +47,38 @@ export function judgePeer(
     ...(look.clockOff === undefined ? {} : { clockOff: Math.round(look.clockOff) }),
     ...(look.watcherAge === undefined ? {} : { watcherAge: Math.round(look.watcherAge) }),
   };
-  return {
-    seen,
-    last,
-    conditions: [...conditionsOf(seen, asleep, look.heard?.ended, around.clockSynced)],
-  };
+  return { seen, last, conditions: [...conditionsOf(seen, look, asleep, around.clockSynced)] };
 }
 
 function* conditionsOf(
   { name, state, why, clockOff, watcherAge, lastSeen }: PeerSeen,
+  { heard, gatewayFails, trouble, answers }: PeerLook,
   asleep: boolean,
-  ended: string | undefined,
   clockSynced: boolean | undefined,
 ): Generator<Condition> {
+  const look = ["./bin/shelter", "status", "--host", name];
+  if (trouble) {
+    const what = `${name}: ${trouble.why}`;
+    yield { id: `peer-trouble.${name}`, level: "warn", what, fix: trouble.fix ?? look };
+  }
   if (state === "down") {
     const seen = lastSeen === undefined ? "" : `; it last answered at ${lastSeen}`;
     yield {
       id: `peer-down.${name}`,
       level: asleep ? "info" : "warn",
       what: `${name} does not answer${why === undefined ? "" : `: ${why}`}${seen}`,
-      fix: ["./bin/shelter", "status", "--host", name],
+      fix: look,
     };
     return; // what was known of it is old now
+  }
+  if (answers === true && gatewayFails !== undefined) {
+    yield {
+      id: `peer-gateway.${name}`,
+      level: "warn",
+      what: `${name} is there, but ${gatewayFails}: no answer can be carried over to it`,
+      fix: /certificate/.test(gatewayFails) ? ["./bin/shelter", "pair", name, "--renew"] : look,
+      hold: 60_000,
+    };
   }
   if (clockOff !== undefined && Math.abs(clockOff) >= CLOCK_OFF) {
     const far = duration(Math.abs(clockOff));
@@ -84,6 +94,7 @@ function* conditionsOf(
           : ["sudo", "timedatectl", "set-ntp", "true"],
     };
   }
+  const ended = heard?.ended;
   if (state === "up" && (ended !== undefined || (watcherAge ?? 0) > STALE)) {
     const how =
       ended === undefined
@@ -93,7 +104,7 @@ function* conditionsOf(
       id: `peer-watcher.${name}`,
       level: "warn",
       what: `the watcher of ${name} ${how}: nobody heals that host`,
-      fix: ["ssh", name, "systemctl", "status", "shelter-watch.service"],
+      fix: look,
     };
   }
 }

@@ -1,5 +1,4 @@
 /** The watcher as a program that stays: looks, judges, writes down what it is about to do, does it, tells. */
-import { dirname } from "node:path";
 import { asFailure, readable, ShelterError } from "../errors.ts";
 import { freeName } from "../keep/aside.ts";
 import { inHome } from "../keep/home.ts";
@@ -7,11 +6,11 @@ import { takeLock } from "../keep/lock.ts";
 import { createUptime, type Uptime } from "../machine/clock.ts";
 import type { Notifier } from "../machine/notify.ts";
 import { pause } from "../machine/pause.ts";
-import type { CallContext, HostName } from "../unit.ts";
+import type { CallContext } from "../unit.ts";
 import { decide, type Decision } from "./decide.ts";
 import { createEyes } from "./eyes.ts";
 import { createHealing, WATCH } from "./heal.ts";
-import type { Look, PeerLook } from "./look.ts";
+import type { Look } from "./look.ts";
 import { isMemory } from "./memory.ts";
 import { createTelling } from "./notices.ts";
 import { readWatch, TARGETS, watchText, withoutMemory, type WatchState } from "./state.ts";
@@ -67,7 +66,6 @@ async function watch(
   const healing = createHealing(context);
   const telling = createTelling(context);
   const paper = createPaper(context);
-  const hearing = createHearing(context);
   let last = lastState(context);
   for (let first = true; !signal.aborted; first = false) {
     const look: Look = {
@@ -87,7 +85,6 @@ async function watch(
     const { state, notices } = decision;
     last = state;
     for (const notice of notices) telling.tell(notice);
-    hearing(look.peers);
     if (first) notifier.ready(statusLine(state));
     else notifier.status(statusLine(state));
     notifier.alive();
@@ -152,24 +149,6 @@ function lastState({ probe, act, say }: CallContext): WatchState | undefined {
   act.rename(path, aside);
   say.line(`${path}: ${why}. Set aside as ${aside}; what was tried before is forgotten`);
   return undefined;
-}
-
-/** What was heard of other hosts is kept for `status`, also for when they are gone. */
-function createHearing({ probe, act, say }: CallContext): (peers: readonly PeerLook[]) => void {
-  const kept = new Map<HostName, string>();
-  return (peers) => {
-    for (const { name, heard } of peers) {
-      if (!heard || kept.get(name) === heard.at) continue;
-      kept.set(name, heard.at);
-      const path = inHome.heard(probe.home, name);
-      try {
-        act.makeFolder(dirname(path));
-        act.write(path, watchText(heard));
-      } catch (error) {
-        say.line(`${path} can't be written: ${asFailure(readable(error)).why}`);
-      }
-    }
-  };
 }
 
 /** The operator's wish, left by `shelter watch --again`. */

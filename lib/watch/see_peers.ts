@@ -4,18 +4,17 @@ import { inHome } from "../keep/home.ts";
 import type { Act } from "../machine/act.ts";
 import { createDial } from "../machine/dial.ts";
 import type { Probe } from "../machine/probe.ts";
-import { sayToPeer } from "../peer/channel.ts";
+import { askHost } from "../peer/ask.ts";
 import type { Trust } from "../trust/offer.ts";
 import { readTrust } from "../trust/store.ts";
-import type { HostName } from "../unit.ts";
+import type { Failure, HostName } from "../unit.ts";
 import { Gauge } from "./gauge.ts";
-import { parseHeard, type Heard } from "./heard.ts";
 import type { PeerLook } from "./look.ts";
+import type { WatchState } from "./state.ts";
 
 const SECOND = 1000;
-/** Longest wait for an answer, in milliseconds. */
+/** Longest wait for a gateway's answer, in milliseconds. */
 const DIAL = 4 * SECOND;
-const WITNESS = 20 * SECOND;
 /** Pauses between two questions of each kind, in milliseconds. */
 const EVERY = { gateway: 10 * SECOND, witness: 60 * SECOND, hurried: 15 * SECOND } as const;
 
@@ -27,8 +26,15 @@ interface Answer {
 }
 interface Word extends Answer {
   readonly heard?: Heard;
-  /** The peer's clock less ours, in milliseconds. */
-  readonly clockOff?: number;
+  /** It lives, but something is wrong with it. */
+  readonly trouble?: Failure;
+}
+/** What it said, and when by its own clock. */
+interface Heard {
+  readonly at: number;
+  readonly watch: WatchState | null;
+  /** Its clock less ours, in milliseconds. */
+  readonly clockOff: number;
 }
 
 /** Looks at every paired host. `uptime` reads the kernel's clock. */
@@ -53,7 +59,7 @@ export function peerEyes(
 class PeerEyes {
   readonly #gateway = new Gauge(() => this.#dial(), EVERY.gateway);
   readonly #witness = new Gauge(() => this.#ask(), EVERY.witness);
-  #heard: Pick<Word, "heard" | "clockOff"> = {};
+  #heard: Heard | undefined;
 
   constructor(
     private readonly probe: Probe,
@@ -67,17 +73,19 @@ class PeerEyes {
     // a gateway that is silent may be alone in that: the host itself is asked sooner
     if (gateway?.ok === false) this.#witness.hurry(now, EVERY.hurried);
     const word = this.#witness.at(now);
-    if (word?.heard) this.#heard = { heard: word.heard, ...off(word) };
+    if (word?.heard) this.#heard = word.heard;
     const answers = answersOf(gateway, word);
     const why = gateway?.ok === false ? gateway.why : word?.why;
-    const { heard, clockOff } = this.#heard;
+    const { watch, at, clockOff } = this.#heard ?? {};
     return {
       name: this.name,
       ...(answers === undefined ? {} : { answers }),
       ...(why === undefined ? {} : { why }),
-      ...(heard?.watch ? { heard: heard.watch } : {}),
+      ...(gateway?.why === undefined ? {} : { gatewayFails: gateway.why }),
+      ...(word?.trouble === undefined ? {} : { trouble: word.trouble }),
+      ...(watch ? { heard: watch } : {}),
       ...(clockOff === undefined ? {} : { clockOff }),
-      ...(heard?.watcherAge === undefined ? {} : { watcherAge: heard.watcherAge }),
+      ...(watch && at !== undefined ? { watcherAge: Math.max(0, at - Date.parse(watch.at)) } : {}),
     };
   }
 
@@ -118,26 +126,16 @@ class PeerEyes {
   async #ask(): Promise<Word | undefined> {
     const trust = trustOf(this.probe, this.name);
     if (!trust) return undefined;
-    const [asked, sent] = [this.probe.now(), this.uptime()];
-    const ran = await sayToPeer(this.act, this.probe.home, trust, "witness", ["status"], {
-      timeout: WITNESS,
-      keep: 512 * 1024,
-    });
+    const asked = await askHost(this.probe, this.act, trust);
     const at = this.uptime();
-    if (ran.code !== 0) {
-      // 255 is ssh's own: nobody is there; anything else is a host that lives and refuses
-      const said = ran.stderr.trim().split("\n").at(-1) ?? "";
-      return { ok: ran.code !== 255 && !ran.timedOut, at, why: said.slice(0, 300) };
+    if (asked.answered) {
+      const { word, clockOff } = asked;
+      return { ok: true, at, heard: { at: Date.parse(word.at), watch: word.watch, clockOff } };
     }
-    const heard = parseHeard(ran.stdout, this.name);
-    if (!heard) return { ok: true, at, why: "its word can't be read: another version?" };
-    // its word was written somewhere between question and answer
-    return { ok: true, at, heard, clockOff: heard.at - (asked + (at - sent) / 2) };
+    const { failure } = asked;
+    if (failure.id === "peer-unreachable") return { ok: false, at, why: "unreachable" };
+    return { ok: failure.id !== "host-key-changed", at, why: failure.why, trouble: failure };
   }
-}
-
-function off({ clockOff }: Word): Pick<Word, "clockOff"> {
-  return clockOff === undefined ? {} : { clockOff };
 }
 
 /** It answers where the newest good answer is newer than the last bad one of the same kind; undefined while nothing is known. */
@@ -153,7 +151,7 @@ function answersOf(gateway: Answer | undefined, word: Answer | undefined): boole
 /** A certificate that can't be believed is another matter than a host that is not there. */
 function whyNot(error: unknown): string {
   const code = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? "") : "";
-  if (code === "CERT_HAS_EXPIRED") return "its certificate has expired: ./bin/shelter pair --renew";
+  if (code === "CERT_HAS_EXPIRED") return "its certificate has expired";
   if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/.test(code)) {
     return "its certificate is not the paired one";
   }

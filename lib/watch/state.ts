@@ -102,13 +102,11 @@ export interface WatchState {
 /** Milliseconds after which a state's `at` says that no watcher runs: it writes at least every 30 s. */
 export const STALE = 90_000;
 
-/** The last state: of this host's watcher, or what this watcher last heard of another host's. Undefined where there is none; `damaged` says what is wrong. */
+/** The last state of this host's watcher. Undefined where there is none; `damaged` says what is wrong. */
 export function readWatch(
-  probe: Pick<Probe, "home" | "host" | "text">,
-  host: HostName = probe.host,
+  probe: Pick<Probe, "home" | "text">,
 ): WatchState | { readonly damaged: string } | undefined {
-  const path = host === probe.host ? inHome.watch(probe.home) : inHome.heard(probe.home, host);
-  const text = probe.text(path);
+  const text = probe.text(inHome.watch(probe.home));
   return text === undefined ? undefined : parseWatch(json(text));
 }
 

@@ -194,6 +194,26 @@ test("a peer whose watcher is silent is named; one that has none is not", () => 
   expect(watching.state?.alerts).toMatchObject([{ id: "peer-watcher.shadow", level: "warn" }]);
 });
 
+test("a host that lives without its gateway, or with another key, is told of and is not down", () => {
+  const watching = settled();
+  const trouble = { id: "host-key-changed", what: "asking", why: "another host key", fix: ["x"] };
+  const peer = { name: "shadow", answers: true, gatewayFails: "its certificate has expired" };
+  watching.for(2 * MINUTE, { peers: [{ ...peer, trouble }] });
+  expect(watching.state?.peer?.state).toBe("up");
+  expect(watching.state?.alerts).toMatchObject([
+    { id: "peer-gateway.shadow", fix: ["./bin/shelter", "pair", "shadow", "--renew"] },
+    { id: "peer-trouble.shadow", fix: ["x"] },
+  ]);
+});
+
+test("a watcher that was stopped in order is named at once by the peer", () => {
+  const watching = settled();
+  const ended = "2026-05-01T10:00:00.000Z";
+  const heard = { ...watching.state, host: "shadow", ended } as WatchState;
+  watching.look({ peers: [{ name: "shadow", answers: true, heard, watcherAge: 1000 }] });
+  expect(watching.state?.alerts[0]?.what).toContain(`was stopped at ${ended}`);
+});
+
 test("every further host is watched alike", () => {
   const watching = settled();
   const names = ["shadow", "third", "fourth"];

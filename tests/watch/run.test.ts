@@ -115,10 +115,15 @@ function start(): { readonly told: string[]; stop(): Promise<void> } {
 async function state(holds: (state: WatchState) => boolean): Promise<WatchState> {
   let last: ReturnType<typeof readWatch>;
   for (const end = performance.now() + 8000; performance.now() < end; await Bun.sleep(5)) {
-    last = readWatch(eyes(), HOST);
+    last = readWatch(eyes());
     if (last && !("damaged" in last) && holds(last)) return last;
   }
   throw new Error(`never so; last: ${JSON.stringify(last)}\n${lines.join("\n")}`);
+}
+async function until(holds: () => boolean): Promise<void> {
+  for (const end = performance.now() + 4000; !holds(); await Bun.sleep(5)) {
+    if (performance.now() > end) throw new Error("never so");
+  }
 }
 const calm = (one: WatchState) => (one.memory?.watched ?? 0) > (one.memory?.calmUntil ?? 0);
 
@@ -208,6 +213,7 @@ test("one that says it is healthy and answers nothing is wedged, and restarted",
   watched.answers.tokens = false;
   start();
   await state((one) => one.engine.restarts > 0);
+  await until(() => root.asked.length > 0);
   expect(root.asked[0]).toBe("restart-engine");
 });
 
@@ -218,6 +224,7 @@ test("a dead gateway is restarted, and the engine is judged without it", async (
   unit.gateway = FAILED;
   const seen = await state((one) => one.gateway.restarts > 0);
   expect(seen.engine.state).toBe("up");
+  await until(() => root.asked.length > 0);
   expect(root.asked).toEqual(["restart-gateway"]);
 });
 
@@ -252,7 +259,7 @@ test("a home that takes no writing: nothing is done, and that is said once", asy
   watched.answers.engine = "down";
   watched.answers.health = 500;
   const { told } = start();
-  while (told.length < 100) await Bun.sleep(5);
+  await until(() => told.length > 100);
   expect(root.asked).toEqual([]);
   expect(lines.filter((line) => line.includes("can't be written"))).toHaveLength(1);
 });
@@ -266,9 +273,10 @@ test("two watchers in one home: the second says whose it is", async () => {
 });
 
 test("told to stop it says so to systemd and in its state; a damaged state is set aside by the next", async () => {
-  const { told, stop } = start();
+  const watcher = start();
+  const { told } = watcher;
   await state(calm);
-  await stop();
+  await watcher.stop();
   expect(told.at(-1)).toBe("stopping");
   expect((await state(() => true)).ended).toBeDefined();
   start();
