@@ -12,7 +12,8 @@ export interface RosterRow {
   readonly staleAfter?: number;
 }
 
-const DAY = 86_400_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 
 export const ROSTER: readonly RosterRow[] = [
   {
@@ -85,7 +86,13 @@ export const ROSTER: readonly RosterRow[] = [
     summary: "Deploy and configure agent frameworks",
     built: false,
   },
-  { id: "05_rsync_mirror", flag: "mirror_synced", summary: "Mirror the two hosts", built: false },
+  {
+    id: "05_rsync_mirror",
+    flag: "mirror_synced",
+    summary: "Mirror the two hosts",
+    built: true,
+    staleAfter: HOUR,
+  },
   {
     id: "06_netdata_setup",
     flag: "netdata_ok",

@@ -32,6 +32,7 @@ export const DEFAULT_CONFIG_TEXT = `# Mountain Shelter: the settings of both hos
 #  builds: ${D.retention.builds}       # default. Builds of the engine
 #  releases: ${D.retention.releases}     # default. Releases of these programs
 #  snapshots: ${D.retention.snapshots}   # default. Snapshots that --undo can go back to
+#  mirrors: ${D.retention.mirrors}      # default. Generations of what the other host mirrored here
 
 # Partial downloads and build trees in runtime/work that nothing touched for this long are removed.
 #work:

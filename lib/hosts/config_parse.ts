@@ -84,7 +84,7 @@ function readRoot(check: Checker, root: Table): Config {
     .entries(root, ["targets"])
     .map(([name, value]) => readTarget(check, name, value, hosts));
   const retention = check.table(root, ["retention"]);
-  check.known(retention, ["retention"], ["builds", "releases", "snapshots"]);
+  check.known(retention, ["retention"], ["builds", "releases", "snapshots", "mirrors"]);
   const work = check.table(root, ["work"]);
   check.known(work, ["work"], ["max_age_days"]);
   const kept = DEFAULT_CONFIG.retention;
@@ -100,6 +100,7 @@ function readRoot(check: Checker, root: Table): Config {
       builds: check.count(retention, ["retention", "builds"], 2, 100) ?? kept.builds,
       releases: check.count(retention, ["retention", "releases"], 2, 100) ?? kept.releases,
       snapshots: check.count(retention, ["retention", "snapshots"], 1, 1000) ?? kept.snapshots,
+      mirrors: check.count(retention, ["retention", "mirrors"], 2, 100) ?? kept.mirrors,
     },
     work: {
       maxAgeDays:

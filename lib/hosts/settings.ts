@@ -41,6 +41,8 @@ export interface Retention {
   readonly builds: number;
   readonly releases: number;
   readonly snapshots: number;
+  /** Generations of what a peer mirrored here. */
+  readonly mirrors: number;
 }
 
 /** Where the programs that stay listen; the same on every host, so that each knows the others'. */
@@ -78,7 +80,7 @@ export const DEFAULT_CONFIG: Config = {
   hosts: [],
   targets: [{ name: "rescue", target: "bun-linux-x64-baseline" }],
   models: [],
-  retention: { builds: 2, releases: 2, snapshots: 10 },
+  retention: { builds: 2, releases: 2, snapshots: 10, mirrors: 3 },
   work: { maxAgeDays: 14 },
   baselines: [],
   // not 8080 and its neighbours, which everybody takes

@@ -33,6 +33,8 @@ export interface Entry extends Owner {
   readonly mode: number;
   readonly size: number;
   readonly mtime: number;
+  /** Of its last change of any kind; no program can set it. */
+  readonly ctime: number;
   readonly inode: number;
   /** Of the file system that it is on; inode and device together tell a file from every other. */
   readonly device: number;
@@ -74,7 +76,13 @@ export interface Probe {
   space(path: string): Space | undefined;
   /** Whether a process has this number, also one that /proc hides from us (hidepid, proc(5)). */
   exists(pid: number): boolean;
-  sha256(path: string, onBytes?: (done: number) => void, signal?: AbortSignal): Promise<string>;
+  /** Of the first `limit` bytes where it is given, else of the whole file. */
+  sha256(
+    path: string,
+    onBytes?: (done: number) => void,
+    signal?: AbortSignal,
+    limit?: number,
+  ): Promise<string>;
   /** Where a command is on the PATH that children get. */
   which(command: string): string | undefined;
   /** Runs a command that only reads. */
@@ -158,7 +166,7 @@ export function createProbe(
       }
     },
     space: (path) => space(at(path)),
-    sha256: (path, onBytes, stop = signal) => sha256OfFile(at(path), onBytes, stop),
+    sha256: (path, onBytes, stop = signal, limit) => sha256OfFile(at(path), onBytes, stop, limit),
     // a fake machine's processes are the files in its /proc
     exists: (pid) =>
       machine.root === "" ? processExists(pid) : existsSync(at(`/proc/${pid}/stat`)),
@@ -249,6 +257,7 @@ function entry(path: string, real: string, stats: Stats): Entry {
     gid: stats.gid,
     size: stats.size,
     mtime: stats.mtimeMs,
+    ctime: stats.ctimeMs,
     inode: stats.ino,
     device: stats.dev,
     links: stats.nlink,

@@ -40,7 +40,7 @@ export interface UnitText {
 const MIB = 2 ** 20;
 
 /** Variables that load code into Bun or any program before its first line. */
-const SCRUBBED =
+export const SCRUBBED =
   "BUN_OPTIONS BUN_BE_BUN BUN_INSPECT NODE_OPTIONS LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT";
 
 /** Characters that a path may have here: what systemd gives a meaning of its own (quotes, "%", "$", ":") is refused by the unit's diagnosis. */
@@ -222,7 +222,7 @@ function service({ user, group, home }: UnitWorld): readonly string[] {
  * What none of them needs. Not here: MemoryDenyWriteExecute, which ends every program with a JIT (measured with Bun), and LimitAS, which ends Bun at
  * its start.
  */
-const SANDBOX: readonly string[] = [
+export const SANDBOX: readonly string[] = [
   "NoNewPrivileges=yes",
   "CapabilityBoundingSet=",
   "AmbientCapabilities=",
@@ -263,7 +263,7 @@ function devices(gpu: boolean): readonly string[] {
   return ["DevicePolicy=closed", "DeviceAllow=char-nvidia* rw", "DeviceAllow=char-drm rw"];
 }
 
-function sections(of: Readonly<Record<string, readonly string[]>>): string {
+export function sections(of: Readonly<Record<string, readonly string[]>>): string {
   return Object.entries(of)
     .map(([name, lines]) => `[${name}]\n${lines.join("\n")}\n`)
     .join("\n");

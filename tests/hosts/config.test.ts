@@ -30,7 +30,7 @@ targets:
   usb: bun-linux-x64-musl
 models:
   - smollm2-135m-instruct-q4_1
-retention: {builds: 3, releases: 2, snapshots: 20}
+retention: {builds: 3, releases: 2, snapshots: 20, mirrors: 4}
 work:
   max_age_days: 30
 baselines:
@@ -82,7 +82,7 @@ describe("a shared.cfg that can be used", () => {
         { name: "usb", target: "bun-linux-x64-musl" },
       ],
       models: ["smollm2-135m-instruct-q4_1"],
-      retention: { builds: 3, releases: 2, snapshots: 20 },
+      retention: { builds: 3, releases: 2, snapshots: 20, mirrors: 4 },
       work: { maxAgeDays: 30 },
       baselines: [
         { host: "shadow", model: "Phi-3-mini-4k-instruct-q4", prompt: 40, generation: 8.5 },

@@ -1,0 +1,211 @@
+/** What a mirror looks at: this host's own things, and what each peer says of itself. Reads only, here and there. */
+import { ShelterError } from "../errors.ts";
+import { lookAtConfig, retentionOf } from "../hosts/config.ts";
+import type { Probe } from "../machine/probe.ts";
+import type { Trust } from "../trust/offer.ts";
+import { paired } from "../trust/store.ts";
+import type { Args, Failure, HostName } from "../unit.ts";
+import { type Version, versionsOf } from "./conflicts.ts";
+import {
+  agreedWith,
+  heldModels,
+  homeHashes,
+  lookAtShared,
+  missingModels,
+  modelHashes,
+  releaseKey,
+} from "./held.ts";
+import { type ModelPlan, planModels } from "./models.ts";
+import { type OwnSide, ownSide } from "./own.ts";
+import { isShared } from "./places.ts";
+import { judgeRelease, lookAtRelease, type ReleaseLook } from "./release.ts";
+import { rememberedManifest } from "./remembered.ts";
+import type { RefusedEntry } from "./scan.ts";
+import { ask, ciphersFor, mirrorSsh, readingHands } from "./talk.ts";
+import { agreedOf, differ, merge, type Merge, type States, type Verdict } from "./three_way.ts";
+import { lookAtTimer, type TimerFacts } from "./timer.ts";
+import { type Manifest, parseState, type PeerState } from "./wire.ts";
+
+/** How one peer stands. */
+export type PeerFacts =
+  | { readonly name: HostName; readonly reached: false; readonly failure: Failure }
+  | ReachedPeer;
+
+/** A peer that answered. */
+export interface ReachedPeer {
+  readonly name: HostName;
+  readonly reached: true;
+  readonly state: Omit<PeerState, "manifest" | "shared" | "agreed" | "models">;
+  readonly own: OwnSide;
+  readonly merge: Merge;
+  /** What both sides have of each path in conflict. */
+  readonly versions: readonly Version[];
+  readonly models: ModelPlan;
+  readonly release: ReleaseLook & { readonly verdict: Verdict };
+  /** All that is agreed on once the plan is carried out, and on which side that is not written down yet. */
+  readonly agreed: States;
+  readonly unknown: { readonly here: boolean; readonly there: boolean };
+}
+
+/** Facts of a mirror. */
+export interface MirrorFacts {
+  readonly host: HostName;
+  readonly home: string;
+  readonly now: number;
+  readonly root: boolean;
+  readonly keep: number;
+  readonly timer: TimerFacts;
+  readonly peers: readonly PeerFacts[];
+  /** Shared paths that can't be mirrored. */
+  readonly refused: readonly RefusedEntry[];
+  /** Why shared.cfg is not sent on; undefined where it is sound. */
+  readonly configDamaged?: string;
+}
+
+/** A choice of the person's: `--take mine|theirs PATH`. */
+export interface Choice {
+  readonly take: "mine" | "theirs";
+  readonly path: string;
+}
+
+/** The choice that the flags make; undefined where they make none. */
+export function choiceOf(want: Args): Choice | undefined {
+  const { take, path } = want;
+  if ((take !== "mine" && take !== "theirs") || typeof path !== "string") return undefined;
+  return { take, path };
+}
+
+/** Looks at this host and asks each peer. */
+export async function observeMirror(probe: Probe, want: Args): Promise<MirrorFacts> {
+  const peers = paired(probe);
+  const ciphers = ciphersFor(probe);
+  // the peers are asked first: they look at themselves while we do
+  const asked = peers.map((trust) => askState(probe, trust, ciphers));
+  for (const one of asked) one.catch(() => undefined);
+  const hashes = homeHashes(probe);
+  const shared = await lookAtShared(probe, hashes);
+  const config = await lookAtConfig(probe);
+  const models = modelHashes(probe);
+  if (want["verify"] === true) await hashModels(probe, models, () => true);
+  else await hashModels(probe, models, (one) => one.suspect);
+  const choice = choiceOf(want);
+  const found: PeerFacts[] = [];
+  for (const [at, trust] of peers.entries()) {
+    try {
+      const state = await asked[at];
+      if (!state) continue;
+      const own = { shared: shared.states, hashes, models: heldModels(probe, models) };
+      found.push(await lookAtPeer(probe, trust, state, own, choice, config.state));
+    } catch (error) {
+      if (!(error instanceof ShelterError)) throw error;
+      found.push({ name: trust.name, reached: false, failure: error.failure() });
+    }
+  }
+  return {
+    host: probe.host,
+    home: probe.home,
+    now: probe.now(),
+    root: probe.me.root,
+    keep: (await retentionOf(probe)).mirrors,
+    timer: await lookAtTimer(probe),
+    peers: found,
+    refused: shared.refused,
+    ...(isSound(config.state) ? {} : { configDamaged: config.state }),
+  };
+}
+
+async function askState(
+  probe: Probe,
+  trust: Trust,
+  ciphers: readonly string[],
+): Promise<{ readonly state: PeerState; readonly manifest: Manifest | undefined }> {
+  const remembered = rememberedManifest(probe, trust.name);
+  const hands = readingHands(probe);
+  const argv = mirrorSsh(hands, probe.home, trust, ciphers);
+  const words = ["state", ...(remembered ? [remembered.digest] : [])];
+  const said = await ask(hands, argv, trust, words, { timeout: 10 * 60_000 });
+  const state = parseState(said, trust.name);
+  const same = state.digest !== null && state.digest === remembered?.digest;
+  return { state, manifest: state.manifest ?? (same ? remembered.manifest : undefined) };
+}
+
+async function hashModels(
+  probe: Probe,
+  hashes: ReturnType<typeof modelHashes>,
+  which: (one: ReturnType<typeof heldModels>[number]) => boolean,
+): Promise<void> {
+  for (const one of heldModels(probe, hashes)) {
+    if (which(one)) await hashes.anew(one.sha256);
+  }
+}
+
+async function lookAtPeer(
+  probe: Probe,
+  trust: Trust,
+  { state, manifest }: { readonly state: PeerState; readonly manifest: Manifest | undefined },
+  mine: {
+    readonly shared: States;
+    readonly hashes: ReturnType<typeof homeHashes>;
+    readonly models: ReturnType<typeof heldModels>;
+  },
+  choice: Choice | undefined,
+  config: string,
+): Promise<ReachedPeer> {
+  const peer = trust.name;
+  const settled = new Set(choice?.take === "mine" ? [choice.path] : []);
+  const records = { mine: agreedWith(probe, peer), theirs: state.agreed };
+  const onlyShared = (states: States) =>
+    Object.fromEntries(Object.entries(states).filter(([path]) => isShared(path)));
+  const merged = merge(
+    mine.shared,
+    onlyShared(state.shared),
+    { mine: onlyShared(records.mine), theirs: onlyShared(records.theirs) },
+    settled,
+  );
+  const changes = merged.changes.filter((one) => isSound(config) || one.path !== "shared.cfg");
+  const models = planModels(mine.models, missingModels(probe), state, records, settled);
+  const base = agreedOf(records.mine, records.theirs);
+  const look = await lookAtRelease(probe, peer, mine.hashes);
+  const verdict = judgeRelease(look, base, state.program, peer, settled);
+  const goes = look.program !== null && look.damaged === undefined && GOES.has(verdict);
+  const own = await ownSide(probe, peer, manifest, mine.hashes, {
+    release: goes,
+    sentAnyway: settled,
+  });
+  const agreed = {
+    ...merged.agreed,
+    ...models.agreed,
+    ...releasesAgreed(base, [peer, probe.host]),
+    ...(goes && look.program !== null ? { [releaseKey(peer)]: look.program } : {}),
+  };
+  const { manifest: _, shared: __, agreed: ___, models: ____, ...light } = state;
+  return {
+    name: peer,
+    reached: true,
+    state: light,
+    own,
+    merge: { ...merged, changes },
+    versions: await versionsOf(probe, trust, merged.conflicts),
+    models,
+    release: { ...look, verdict },
+    agreed,
+    unknown: { here: differ(agreed, records.mine), there: differ(agreed, records.theirs) },
+  };
+}
+
+function isSound(config: string): boolean {
+  return config === "ok" || config === "absent";
+}
+
+/** Verdicts with which the programs that were built for a peer stand in its generation. */
+const GOES: ReadonlySet<Verdict> = new Set(["mine", "agree", "same"]);
+
+/** What was agreed on about programs, in both directions. */
+function releasesAgreed(base: States, hosts: readonly HostName[]): States {
+  return Object.fromEntries(
+    hosts.flatMap((host) => {
+      const state = base[releaseKey(host)];
+      return state === undefined ? [] : [[releaseKey(host), state]];
+    }),
+  );
+}

@@ -1,0 +1,57 @@
+/** What comes from a peer because the person or a damaged file asks for it: models, and the peer's version of a shared file. */
+import { dirname, join } from "node:path";
+import { IntegrityError, ShelterError } from "../errors.ts";
+import type { Call } from "../unit.ts";
+import { theirBytes } from "./conflicts.ts";
+import { fetchPlace, trustIn } from "./push.ts";
+import { placeModels } from "./receive/models.ts";
+import { OFFERED } from "./rsync_words.ts";
+import { fetchFile } from "./send.ts";
+import { ask, connect } from "./talk.ts";
+
+/** Brings a model from a peer; it gets its name only once its hash is right. What stood there damaged goes to quarantine. */
+export const fetchModel: Call = async (context, args) => {
+  const { probe, act } = context;
+  const { sha256, bytes } = args;
+  if (typeof sha256 !== "string" || typeof bytes !== "number")
+    throw new Error("the step names no model");
+  const trust = trustIn(context, args["peer"]);
+  const to = fetchPlace(probe.home, sha256);
+  act.makeFolder(dirname(to));
+  const connection = await connect(context, trust);
+  try {
+    await ask(act, connection.argv, trust, ["offer", sha256]);
+    await fetchFile(context, trust, connection, `${OFFERED}/${sha256}`, to);
+  } finally {
+    connection.close();
+  }
+  const bad = await placeModels(context, () => to, [{ sha256, bytes, names: [] }]);
+  if (bad.length === 0) return;
+  throw new IntegrityError(
+    "hash-differs",
+    `fetching model ${sha256.slice(0, 12)} from ${trust.name}`,
+    "what arrived is not that model",
+    ["./bin/05_rsync_mirror", "--host", trust.name, "--verify"],
+  );
+};
+
+/** Takes the peer's version of a shared file. */
+export const takeTheirs: Call = async (context, args) => {
+  const { probe, act } = context;
+  const { path, state } = args;
+  if (typeof path !== "string" || typeof state !== "string")
+    throw new Error("the step names no version");
+  const trust = trustIn(context, args["peer"]);
+  const bytes = await theirBytes(probe, act, trust, path, state);
+  if (bytes === undefined) {
+    throw new ShelterError(
+      "version-absent",
+      `taking ${trust.name}'s ${path}`,
+      "it changed over there just now, or is too large to be told: have it mirrored first",
+      ["./bin/05_rsync_mirror", "--host", trust.name],
+    );
+  }
+  const to = join(probe.home, path);
+  act.makeFolder(dirname(to));
+  act.write(to, bytes, state.endsWith("x") ? 0o700 : 0o600);
+};

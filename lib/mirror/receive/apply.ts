@@ -1,0 +1,94 @@
+/** Changing one shared path on this host because the peer changed it: only while it is still what the peer saw, and with a copy of what it was. */
+import { dirname, join } from "node:path";
+import { temporaryBeside } from "../../machine/durable.ts";
+import { isShared, staysInside } from "../places.ts";
+import { type Change, identityOf, linkIdentity, type State } from "../three_way.ts";
+import type { Hands } from "./verify.ts";
+
+/** What stands at a path of the home; "folder" where it is neither a file nor a link. */
+export async function stateAt({ probe }: Hands, path: string): Promise<State> {
+  const entry = probe.stat(path);
+  if (entry === undefined) return null;
+  if (entry.kind === "link") return linkIdentity(entry.target ?? "");
+  if (entry.kind !== "file") return "folder";
+  return identityOf(await probe.sha256(path), entry.mode);
+}
+
+/**
+ * Carries one change out.
+ * @param from the generation's folder that has the new version.
+ * @param kept where the version that goes is put first.
+ * @returns why it was not done; undefined where it was.
+ */
+export async function applyChange(
+  hands: Hands,
+  change: Change,
+  from: string,
+  kept: string,
+): Promise<string | undefined> {
+  const { probe } = hands;
+  const live = join(probe.home, change.path);
+  if (!isShared(change.path)) return `${change.path} has one writer, and it is not the peer`;
+  const link = linkOnTheWay(hands, change.path);
+  if (link !== undefined) return `${link} is a link here: nothing is written through it`;
+  const now = await stateAt(hands, live);
+  if (now === change.now) return undefined; // an earlier try came this far
+  if (now !== change.was) return `${change.path} changed here in the meantime`;
+  if (now !== null) keep(hands, live, kept);
+  return place(hands, change.now, join(from, change.path), live, change.path);
+}
+
+/** Puts a version in its place; null takes the path away. */
+export async function place(
+  hands: Hands,
+  state: State,
+  from: string,
+  to: string,
+  path: string,
+): Promise<string | undefined> {
+  const { probe, act } = hands;
+  if (state === null) {
+    act.remove(to);
+    return undefined;
+  }
+  if (state.startsWith("@")) {
+    const target = state.slice(1);
+    if (!staysInside(path, target)) return `${path} would lead out, to ${target}`;
+    act.makeFolder(dirname(to));
+    act.link(to, target);
+    return undefined;
+  }
+  const there = await stateAt(hands, from);
+  if (there !== state) return `${path} did not arrive as it was announced`;
+  act.makeFolder(dirname(to));
+  const beside = temporaryBeside(to);
+  try {
+    act.copy(from, beside);
+    act.chmod(beside, (probe.stat(from)?.mode ?? 0o600) & 0o777);
+    act.replaceWith(to, beside);
+  } finally {
+    act.remove(beside);
+  }
+  return undefined;
+}
+
+/** A copy, not a second name: an editor that writes in place must not reach it. */
+function keep({ probe, act }: Hands, live: string, kept: string): void {
+  act.makeFolder(dirname(kept));
+  act.remove(kept);
+  const entry = probe.stat(live);
+  if (entry?.kind === "link") act.link(kept, entry.target ?? "");
+  else {
+    act.copy(live, kept);
+    act.chmod(kept, entry?.mode ?? 0o600);
+  }
+}
+
+function linkOnTheWay({ probe }: Hands, path: string): string | undefined {
+  for (let at = path.indexOf("/"); at !== -1; at = path.indexOf("/", at + 1)) {
+    const folder = path.slice(0, at);
+    const kind = probe.stat(join(probe.home, folder))?.kind;
+    if (kind !== undefined && kind !== "dir") return folder;
+  }
+  return undefined;
+}
