@@ -148,6 +148,16 @@ export const COMMANDS: readonly CommandRow[] = [
     words: [RUN_WORD],
   },
   {
+    name: "watch",
+    summary: "All paired hosts live in the terminal: services, health, alerts",
+    flags: {
+      again: {
+        type: "boolean",
+        description: "Have the watcher try again what it gave up, and end",
+      },
+    },
+  },
+  {
     name: "act",
     summary: "One of root's fixed acts for the services; not for people",
     flags: {
