@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { readConfig } from "../hosts/config.ts";
 import type { HostEntry } from "../hosts/settings.ts";
 import { ShelterError } from "../errors.ts";
+import { inHome } from "../keep/home.ts";
 import { BUILD_ID, builds, infoPath, liveBuild, proofOf, type Build } from "../llm/builds.ts";
 import { hasGpu } from "../llm/profile.ts";
 import { readResults } from "../llm/bench/results.ts";
@@ -49,6 +50,8 @@ export interface ServicesFacts {
   readonly systemd: boolean;
   /** False where the folder for what root installs is there and somebody else can write in it. */
   readonly topIsRoots: boolean;
+  /** Paths that stand in the units. */
+  readonly paths: readonly string[];
   readonly owner: { readonly uid: number; readonly user: string };
   /** Where the program was looked for that would be installed. */
   readonly programPath: string;
@@ -101,6 +104,7 @@ export async function observeServices(probe: Probe, watcher: ScriptId): Promise<
           build: live.id,
           before: before?.id,
           gpu: { engine: hasGpu(live), host: kind === "shadow" || hasGpu(live) },
+          elsewhere: elsewhereOf(probe),
           engineMemory: plan.memory.most,
           watcher,
         }
@@ -111,6 +115,7 @@ export async function observeServices(probe: Probe, watcher: ScriptId): Promise<
     home,
     kind,
     systemd: probe.stat("/run/systemd/system")?.kind === "dir",
+    paths: [home, ...elsewhereOf(probe)],
     topIsRoots: probe.stat(TOP) === undefined || isRoots(probe, TOP, "dir"),
     owner: { uid: owner.uid, user },
     programPath,
@@ -205,6 +210,14 @@ async function damagedFile(probe: Probe, kept: readonly Build[]): Promise<string
 async function observeUnit(probe: Probe, unit: UnitText): Promise<UnitFound> {
   const sameFiles = unit.files.every(({ path, content }) => probe.text(path) === content);
   return { ...unit, sameFiles, ...(await serviceState(probe, unit.name)) };
+}
+
+/** Where the models really are, where that is not in the home. */
+function elsewhereOf(probe: Probe): readonly string[] {
+  const { home } = probe;
+  const real = [inHome.models(home), inHome.store(home)].flatMap((path) => probe.real(path) ?? []);
+  const base = probe.real(home) ?? home;
+  return [...new Set(real.filter((path) => !path.startsWith(`${base}/`)))];
 }
 
 /** What belongs to nothing any more: builds that are neither live nor the one before, and releases beside the wanted, the live and one last. */

@@ -58,16 +58,16 @@ const OPEN_TOP: Finding = {
   fix: ["sudo", "rm", "-r", "--", TOP],
 };
 
-function homeFindings({ home, owner }: ServicesFacts): readonly Finding[] {
+function homeFindings({ home, owner, paths }: ServicesFacts): readonly Finding[] {
   const findings: Finding[] = [];
-  if (!PLAIN_PATH.test(home)) {
+  for (const path of paths.filter((one) => !PLAIN_PATH.test(one))) {
     findings.push({
       id: "home-path",
       level: "fail",
-      what: `the home's path ${home} can't stand in a unit`,
+      what: `the path ${path} can't stand in a unit`,
       why: "systemd gives quotes, colons, percent and dollar signs a meaning of their own",
       evidence: "systemd.exec(5), BindPaths=",
-      fix: ["mv", "--", home, "another-name"],
+      fix: ["mv", "--", path, "another-name"],
     });
   }
   if (owner.uid === 0) {

@@ -25,6 +25,8 @@ export interface UnitWorld {
   readonly before?: string | undefined;
   /** Whether the engine computes on a GPU, and whether the host has one to watch. */
   readonly gpu: { readonly engine: boolean; readonly host: boolean };
+  /** Folders outside the home that links in it lead to, e.g. models on another disk. */
+  readonly elsewhere: readonly string[];
   /** Bytes that the engine may take. */
   readonly engineMemory: number;
   /** The script that is the watcher. */
@@ -246,12 +248,12 @@ export const SANDBOX: readonly string[] = [
 
 /** Of all homes only the shelter's is there, read-only but for what is named. */
 function homeOf(
-  { home }: UnitWorld,
+  { home, elsewhere }: UnitWorld,
   { write, hide }: { readonly write: readonly string[]; readonly hide: readonly string[] },
 ): readonly string[] {
   return [
     "ProtectHome=tmpfs",
-    `BindReadOnlyPaths="${home}"`,
+    ...[home, ...elsewhere].map((path) => `BindReadOnlyPaths="${path}"`),
     ...write.map((name) => `BindPaths="${home}/${name}"`),
     ...hide.map((name) => `InaccessiblePaths="-${home}/${name}"`),
   ];
