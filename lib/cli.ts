@@ -1,4 +1,5 @@
 /** The command line of one script: flags in, a report out, and the outcome as exit code. */
+import { sayBanner } from "./cli/banner.ts";
 import { flagsOf, readArgs, SHARED_FLAGS, wantsJson } from "./cli/flags.ts";
 import { print } from "./cli/output.ts";
 import { findPlace, type Place } from "./cli/place.ts";
@@ -46,6 +47,7 @@ export async function main(
     const want = await readArgs(unit.id, flagsOf(unit), argv);
     const machine = thisMachine();
     const place = await findPlace(machine, text(want["home"]));
+    await sayBanner(createProbe(machine, place.home, place.host), json);
     const elsewhere = text(want["host"]);
     if (elsewhere !== undefined && elsewhere !== place.host) {
       const { runThere } = await import("./cli/elsewhere.ts");

@@ -132,7 +132,7 @@ async function carryOut(name: string, want: Args, units: Units): Promise<void> {
 
 /** Commands that show the alerts themselves, speak to programs, or are programs that stay. */
 const WITHOUT_BANNER: ReadonlySet<string> = new Set([
-  ...["status", "watch", "peer", "completions", "gateway", "engine"],
+  ...["status", "watch", "peer", "completions", "gateway", "engine", "act"],
 ]);
 
 /** Commands that root runs for the system alone: they must not even read what a home says. */

@@ -14,7 +14,9 @@ import { boardOf, nextOf, type BoardRow, type Standing } from "./board.ts";
 import { asJson, textOf, type Command, type Desk, type Spoken } from "./desk.ts";
 import { peerLines } from "./peers_lines.ts";
 import { type PeerView, peerView } from "./peers_view.ts";
+import { readWatch, withoutMemory } from "../watch/state.ts";
 import { runningNow } from "./running.ts";
+import { watchLines } from "./watch_lines.ts";
 import { ROSTER } from "../roster.ts";
 import { suggestionsOf } from "./trends.ts";
 
@@ -51,6 +53,7 @@ export const status: Command = async (desk) => {
   const killed = openRuns(readJournal(probe, host)).filter(
     (one) => !running.some((now) => now.script === one.script),
   );
+  const watch = host === place.host ? readWatch(probe) : undefined;
   const unasked = suggestionsOf(pastRuns(probe), probe.now());
   const kept = await retentionOf(desk.probe);
   const next = nextOf(
@@ -70,12 +73,14 @@ export const status: Command = async (desk) => {
       cut_off: killed.map(({ run, script }) => ({ run, script })),
       retention: kept,
       next: next?.fix ?? null,
+      watch: watch && !("damaged" in watch) ? withoutMemory(watch) : null,
       peers,
       unasked,
     }),
     lines: [
       ...boardLines(board, probe.now()),
       "",
+      ...watchLines(watch, probe.now()),
       ...running.map((one) =>
         paint("steel", `  running now: ${one.script}, process ${one.pid}, since ${one.since}`),
       ),
