@@ -1,6 +1,7 @@
 /** What systemd knows of a service: asked only while the service does not answer by itself, because each question starts a process. */
 import { pairs } from "../facts/text.ts";
 import type { Probe } from "../machine/probe.ts";
+import { lastWordIn, type LastWord } from "../services/last_word.ts";
 import type { ServiceLook } from "./look.ts";
 
 const ASKED = [
@@ -10,6 +11,7 @@ const ASKED = [
   "Result",
   "UnitFileState",
   "ExecMainStatus",
+  "StatusText",
   "ExecMainStartTimestampMonotonic",
 ] as const;
 
@@ -41,7 +43,7 @@ export function judgeUnit(text: string, whenActive: ServiceLook): ServiceLook {
     case "deactivating":
       return { state: "starting" };
     case "failed":
-      return failed(is("Result"), is("ExecMainStatus"));
+      return failed(is("Result"), is("ExecMainStatus"), lastWordIn(is("StatusText")));
     case "inactive": {
       const file = is("UnitFileState");
       if (file === "disabled" || file === "masked") {
@@ -58,12 +60,14 @@ export function judgeUnit(text: string, whenActive: ServiceLook): ServiceLook {
   }
 }
 
-function failed(result: string, status: string): ServiceLook {
+function failed(result: string, status: string, word: LastWord | undefined): ServiceLook {
   const named = (why: string, cause?: string): ServiceLook => ({
     state: "down",
     why,
     ...(cause === undefined ? {} : { cause }),
   });
+  // what a service says itself is nearer to the cause than how it ended; the want of memory it can't tell
+  if (word && result !== "oom-kill") return named(word.why, word.id);
   switch (result) {
     case "oom-kill":
       return named("the kernel ended it for want of memory", "out-of-memory");

@@ -19,6 +19,7 @@ const PARTS: Readonly<Record<string, (quick: boolean) => Promise<readonly Measur
   memory: () => memory(),
   size: () => Promise.resolve(size()),
   gateway: async (quick) => (await import("./gateway.ts")).figures(quick),
+  watcher: async (quick) => (await import("./watcher.ts")).figures(quick),
   engine: async (quick) => (await import("./served_vs_prebuilt.ts")).figures(quick),
 };
 

@@ -18,7 +18,7 @@ function stateOf(name: string, over: Partial<WatchState> = {}): WatchState {
 const now = START + 110_000;
 
 /** SGR codes and nothing else of a terminal's language. */
-const SGR = /\u001b\[(?:38;2;\d+;\d+;\d+|39)m/g;
+const SGR = new RegExp(String.raw`\u001b\[(?:38;2;\d+;\d+;\d+|39)m`, "g");
 
 const hostile = fc.oneof(
   fc.string({ unit: "binary", maxLength: 300 }),

@@ -21,7 +21,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 const argv = (...more: string[]) => [process.execPath, shelter, "watch", "--home", home, ...more];
 
 /** Types `keys` into the terminal once the picture is there; `stty -g` before and after tells whether the terminal is as it was. */
-async function inTerminal(keys: string | NodeJS.Signals) {
+async function inTerminal(keys: string) {
   const line = argv()
     .map((word) => `'${word}'`)
     .join(" ");
