@@ -45,6 +45,8 @@ export interface Completion {
   /** Tokens that speculation drafted, and how many of them were right. */
   readonly drafted: number;
   readonly accepted: number;
+  /** Where a gateway answered: on which hosts, in order, and how often one went on where another had stopped. */
+  readonly served?: { readonly by: readonly string[]; readonly carriedOver: number };
 }
 
 /**
@@ -77,6 +79,8 @@ export async function complete(
   let finish = "";
   let firstTokenMs = 0;
   let timings: Timings | undefined;
+  let served: Completion["served"];
+  let tokens: number | undefined;
   let whole = false;
   for await (const event of serverSentEvents(response.body)) {
     if (event === "[DONE]") {
@@ -94,6 +98,8 @@ export async function complete(
     }
     finish = piece.finish ?? finish;
     timings = piece.timings ?? timings;
+    served = piece.served ?? served;
+    tokens = piece.tokens ?? tokens;
   }
   request.signal?.throwIfAborted();
   if (!whole) {
@@ -111,10 +117,12 @@ export async function complete(
     promptTokens: timings?.prompt_n ?? 0,
     cachedTokens: timings?.cache_n ?? 0,
     promptPerSecond: timings?.prompt_per_second ?? 0,
-    generatedTokens: timings?.predicted_n ?? 0,
+    // an engine's timings are of its own part; a gateway counts the whole
+    generatedTokens: (served && tokens) ?? timings?.predicted_n ?? 0,
     generatedPerSecond: timings?.predicted_per_second ?? 0,
     drafted: timings?.draft_n ?? 0,
     accepted: timings?.draft_n_accepted ?? 0,
+    ...(served ? { served } : {}),
   };
 }
 
@@ -156,6 +164,9 @@ interface Piece {
   readonly text: string;
   readonly finish?: string;
   readonly timings?: Timings;
+  readonly served?: Completion["served"];
+  /** Tokens of the whole answer, at its end. */
+  readonly tokens?: number;
   readonly error?: string;
 }
 
@@ -177,10 +188,24 @@ function parsePiece(event: string): Piece {
   const delta = fields(choice["delta"]);
   const said = (key: string) => (typeof delta[key] === "string" ? delta[key] : "");
   const finish = choice["finish_reason"];
+  const served = servedBy(chunk["shelter"]);
+  const tokens = fields(chunk["usage"])["completion_tokens"];
   return {
     text: said("reasoning_content") + said("content"),
     ...(typeof finish === "string" ? { finish } : {}),
     ...(chunk["timings"] === undefined ? {} : { timings: parseTimings(chunk["timings"]) }),
+    ...(served ? { served } : {}),
+    ...(typeof tokens === "number" ? { tokens } : {}),
+  };
+}
+
+/** What our gateway says in its last chunk. */
+function servedBy(value: unknown): Completion["served"] {
+  const { served_by: by, carried_over: carried } = fields(value);
+  if (!Array.isArray(by) || typeof carried !== "number") return undefined;
+  return {
+    by: by.filter((one): one is string => typeof one === "string"),
+    carriedOver: carried,
   };
 }
 
