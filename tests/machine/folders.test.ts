@@ -7,7 +7,8 @@ import { createProbe } from "../../lib/machine/probe.ts";
 import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
 
 const worlds: FakeWorld[] = [];
-const before = process.umask();
+const before = process.umask(0o022); // reading it alone is deprecated: a race between threads
+process.umask(before);
 afterEach(() => {
   process.umask(before);
   worlds.splice(0).forEach((world) => world.dispose());
