@@ -45,6 +45,7 @@ export function decide(last: WatchState | undefined, look: Look, host: HostName)
         ...{ now, at, calm },
         acting: look.acting.includes(target),
         canGoBack: target === "engine" && look.canGoBack,
+        useless: look.useless,
       },
     );
   const [engine, gateway] = [climbed("engine"), climbed("gateway")];

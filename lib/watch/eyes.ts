@@ -5,6 +5,7 @@ import type { Uptime } from "../machine/clock.ts";
 import type { Probe } from "../machine/probe.ts";
 import { ENGINE_UNIT, GIVEN_UP, SYSTEMD } from "../services/places.ts";
 import { buildsOfUnit } from "../services/root_acts.ts";
+import { uselessCures } from "./cures.ts";
 import { Gauge } from "./gauge.ts";
 import type { Look, Moment } from "./look.ts";
 import { hostEyes } from "./see_host.ts";
@@ -12,7 +13,10 @@ import { peerEyes } from "./see_peers.ts";
 import { serviceEyes } from "./see_services.ts";
 
 /** What of a look is seen; the rest the watcher knows itself. */
-export type Seen = Pick<Look, "moment" | "services" | "peers" | "host" | "mirror" | "canGoBack">;
+export type Seen = Pick<
+  Look,
+  "moment" | "services" | "peers" | "host" | "mirror" | "canGoBack" | "useless"
+>;
 
 /** Age at which a mirror is too old: its timer may fail for a day. Milliseconds. */
 const MIRROR_DUE = 26 * 3_600_000;
@@ -23,7 +27,10 @@ export function createEyes(probe: Probe, act: Act, uptime: () => Uptime): () => 
   const peers = peerEyes(probe, act, () => uptime().uptime);
   const host = hostEyes(probe);
   const mirror = new Gauge(() => mirrorOf(probe), 30_000);
-  const back = new Gauge(() => canGoBack(probe), 30_000);
+  const ways = new Gauge(
+    () => ({ canGoBack: canGoBack(probe), useless: uselessCures(probe) }),
+    30_000,
+  );
   const boot = probe.text("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
   return async () => {
     const seen = await services(uptime().uptime);
@@ -35,7 +42,7 @@ export function createEyes(probe: Probe, act: Act, uptime: () => Uptime): () => 
       peers: peers(moment.uptime),
       host: host(moment.uptime),
       mirror: mirror.at(moment.uptime) ?? {},
-      canGoBack: back.at(moment.uptime) === true,
+      ...(ways.at(moment.uptime) ?? { canGoBack: false, useless: [] }),
     };
   };
 }

@@ -4,7 +4,7 @@ import type { Target } from "./state.ts";
 
 /** A cure that the watcher may apply by itself. Each is followed by a restart of the service. */
 export interface Cure {
-  readonly id: "repair-home" | "tuned-aside";
+  readonly id: "lock-aside" | "repair-home" | "tuned-aside";
   readonly targets: readonly Target[];
   /** Ids of failures that it is known to cure. */
   readonly causes: readonly string[];
@@ -14,10 +14,15 @@ export interface Cure {
 
 const CURES: readonly Cure[] = [
   {
+    id: "lock-aside",
+    targets: ["engine", "gateway"],
+    causes: ["lock-damaged"],
+    what: "its lock, which does not say whose it is, is set aside: systemd says that nobody runs",
+  },
+  {
     id: "repair-home",
     targets: ["engine", "gateway"],
     causes: [
-      "lock-damaged",
       "takeover-busy",
       "disk-full",
       "denied",
@@ -26,7 +31,7 @@ const CURES: readonly Cure[] = [
       "link-in-the-way",
       "config-damaged",
     ],
-    what: "00_check_structure puts the home right: damaged locks, modes, links, room on the disk",
+    what: "00_check_structure puts the home right: modes, links, dead locks, room on the disk",
   },
   {
     id: "tuned-aside",
@@ -36,15 +41,20 @@ const CURES: readonly Cure[] = [
   },
 ];
 
-/** The cure of a cause that was not tried yet. */
+/** The cure of a cause that was not tried yet; `useless` are those that have nothing to do on this host. */
 export function fixFor(
   target: Target,
   cause: string | undefined,
   tried: readonly string[],
+  useless: readonly Cure["id"][],
 ): Cure | undefined {
   if (cause === undefined) return undefined;
   return CURES.find(
-    (one) => one.targets.includes(target) && one.causes.includes(cause) && !tried.includes(one.id),
+    ({ id, targets, causes }) =>
+      targets.includes(target) &&
+      causes.includes(cause) &&
+      !tried.includes(id) &&
+      !useless.includes(id),
   );
 }
 

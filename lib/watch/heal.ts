@@ -75,6 +75,6 @@ async function does(context: CallContext, { rung, target, fix }: Deed): Promise<
   const { act } = context;
   if (rung === "previous") return askRoot(act, "previous-engine");
   const known = rung === "fix" ? cure(fix ?? "") : undefined;
-  if (known) await CURING[known.id](context);
+  if (known) await CURING[known.id](context, target);
   return askRoot(act, `restart-${target}`);
 }

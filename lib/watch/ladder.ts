@@ -4,7 +4,7 @@
  */
 import { duration } from "../report/text.ts";
 import { mayAct, recent, waitAfter, WELL } from "./backoff.ts";
-import { fixFor } from "./fixes.ts";
+import { fixFor, type Cure } from "./fixes.ts";
 import type { ServiceLook } from "./look.ts";
 import type { Rung, Watched } from "./memory.ts";
 import type { Halt, Supervised, Target } from "./state.ts";
@@ -58,6 +58,8 @@ export interface Around {
   readonly acting: boolean;
   /** There is a generation to go back to. */
   readonly canGoBack: boolean;
+  /** Known fixes that have nothing to do on this host. */
+  readonly useless: readonly Cure["id"][];
 }
 
 /** One look at one service. */
@@ -78,7 +80,7 @@ export function climb(
   }
   const kept = { rung, seen, ...(before.halt ? { halt: before.halt } : {}) };
   if (judged.state !== "down" || calm || acting || before.halt || now < rung.notBefore) return kept;
-  const next = nextRung(target, rung, judged.cause, around.canGoBack);
+  const next = nextRung(target, rung, judged.cause, around);
   if (next === undefined) {
     return { ...kept, halt: { id: target, why: reason(rung, judged.why), since: at } };
   }
@@ -103,9 +105,9 @@ function nextRung(
   target: Target,
   rung: Rung,
   cause: string | undefined,
-  canGoBack: boolean,
+  { canGoBack, useless }: Around,
 ): Pick<Deed, "rung" | "fix"> | undefined {
-  const fix = rung.wentBack ? undefined : fixFor(target, cause, rung.fixed);
+  const fix = rung.wentBack ? undefined : fixFor(target, cause, rung.fixed, useless);
   // what follows a fix or a step back is judged as it is: each of them restarts by itself
   const untouched = rung.fixed.length === 0 && !rung.wentBack;
   if (untouched && rung.restarts < (fix ? 1 : RESTARTS)) return { rung: "restart" };

@@ -1,6 +1,7 @@
 /** What one look at the host gives: the only thing that the watcher's judgement is made from. */
 import type { Space } from "../machine/probe.ts";
 import type { Failure, HostName } from "../unit.ts";
+import type { Cure } from "./fixes.ts";
 import type { Target, WatchState } from "./state.ts";
 
 /** When a look was made. */
@@ -89,6 +90,8 @@ export interface Look {
   readonly acted: readonly Acted[];
   /** Whether there is a generation of the engine to go back to. */
   readonly canGoBack: boolean;
+  /** Known fixes that have nothing to do on this host. */
+  readonly useless: readonly Cure["id"][];
   /** The operator asked to try again what was given up. */
   readonly again: boolean;
 }

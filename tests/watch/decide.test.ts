@@ -47,9 +47,9 @@ test("a cause with a known fix is restarted once and then fixed; one that has no
   const sick = engine({ state: "down", why: "its lock is damaged", cause: "lock-damaged" });
   expect(rungs(watching.for(20 * MINUTE, { ...sick, canGoBack: false }))).toEqual([
     "restart",
-    "repair-home",
+    "lock-aside",
   ]);
-  expect(watching.state?.halted[0]?.why).toContain("the known fix repair-home did not help");
+  expect(watching.state?.halted[0]?.why).toContain("the known fix lock-aside did not help");
   expect(watching.state?.alerts[0]?.fix).toEqual(["./bin/00_check_structure", "--plan"]);
 });
 

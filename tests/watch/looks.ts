@@ -21,6 +21,7 @@ export function lookAt(uptime: number, over: Partial<Look> = {}): Look {
     acting: [],
     acted: [],
     canGoBack: true,
+    useless: [],
     again: false,
     ...over,
   };

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { readJournal } from "../../lib/keep/journal.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
@@ -41,6 +41,7 @@ beforeEach(() => {
       systemctl: (argv) => ({
         stdout: unit[argv.at(-1) === "shelter-engine.service" ? "engine" : "gateway"],
       }),
+      [basename(process.execPath)]: () => ({ code: 0 }), // 00_check_structure
       ssh: () => ({ code: 255, stderr: "connect: refused" }),
     },
   });
@@ -301,4 +302,40 @@ test("the operator's wish to try again is heard once", async () => {
   world.write(`${FAKE_HOME}/runtime/state/watch-again`, "");
   await state((one) => one.halted.length === 0);
   expect(world.exists(`${FAKE_HOME}/runtime/state/watch-again`)).toBe(false);
+});
+
+const LAST_WORD = (id: string) =>
+  `LoadState=loaded\nActiveState=failed\nResult=exit-code\nExecMainStatus=11\nStatusText=failed (${id}): starting: so it is\n`;
+const PROFILES = `${FAKE_HOME}/runtime/bench/${HOST}/profiles`;
+
+test.each([
+  ["lock-damaged", `${FAKE_HOME}/runtime/locks/engine.lock/holder.json`],
+  ["engine-died", `${PROFILES}/0123456789abcdef-b-0123456789ab.json`],
+])("%s: a restart, then the known fix, which sets %s aside", async (cause, file) => {
+  world.write(file, "{");
+  start();
+  await state(calm);
+  unit.engine = LAST_WORD(cause);
+  watched.answers.engine = "down";
+  watched.answers.health = 500;
+  await until(() => !world.exists(file));
+  unit.engine = ACTIVE;
+  watched.answers.engine = "up";
+  await state((one) => one.engine.state === "up");
+  await until(() => root.asked.length === 2);
+  expect(root.asked).toEqual(["restart-engine", "restart-engine"]);
+  expect(world.picture(`${FAKE_HOME}/runtime`).join("\n")).toMatch(/\.(damaged|aside)-/);
+});
+
+test("a full disk is put right by 00_check_structure, as a run of its own; a fix that has nothing to do is passed over", async () => {
+  start();
+  await state(calm);
+  unit.engine = LAST_WORD("disk-full");
+  watched.answers.engine = "down";
+  watched.answers.health = 500;
+  await until(() => world.started.some((argv) => argv.some((one) => one.includes("00_check"))));
+  unit.engine = LAST_WORD("engine-died"); // nothing was ever tuned here
+  await until(() => root.asked.includes("previous-engine"));
+  const texts = readJournal(eyes()).flatMap((one) => (one.kind === "begin" ? one.steps : []));
+  expect(texts.map(({ text }) => text).join("\n")).not.toContain("tuned profiles");
 });
