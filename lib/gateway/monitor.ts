@@ -1,4 +1,5 @@
 /** Watches one engine: its own /health tells at once when it is gone or frozen; a real question tells when it is back. */
+import { certificateTrouble } from "../machine/dial.ts";
 import { engineBodyLimit, readBounded } from "./bounded.ts";
 import type { Engine } from "./engine.ts";
 import { fields } from "./piece.ts";
@@ -102,8 +103,9 @@ async function lookAt(engine: Engine, rhythm: Rhythm, signal: AbortSignal): Prom
       return { health: "down", why: "its own engine is down", heard: true };
     }
     return { health: "ok" };
-  } catch {
-    return { health: "down", why: given.signal.aborted ? "silent" : "unreachable" };
+  } catch (error) {
+    const why = given.signal.aborted ? "silent" : (certificateTrouble(error) ?? "unreachable");
+    return { health: "down", why };
   } finally {
     clearInterval(timer);
     signal.removeEventListener("abort", stop);

@@ -2,7 +2,7 @@
 import { parseGatewayConfig } from "../gateway/config.ts";
 import { inHome } from "../keep/home.ts";
 import type { Act } from "../machine/act.ts";
-import { createDial } from "../machine/dial.ts";
+import { certificateTrouble, createDial } from "../machine/dial.ts";
 import type { Probe } from "../machine/probe.ts";
 import { askHost } from "../peer/ask.ts";
 import type { Trust } from "../trust/offer.ts";
@@ -104,7 +104,9 @@ class PeerEyes {
       await response.body?.cancel();
       return { ok: true, at: this.uptime() };
     } catch (error) {
-      const why = given.aborted ? "its gateway is silent" : whyNot(error);
+      const why = given.aborted
+        ? "its gateway is silent"
+        : (certificateTrouble(error) ?? "its gateway is unreachable");
       return { ok: false, at: this.uptime(), why };
     }
   }
@@ -146,16 +148,6 @@ function answersOf(gateway: Answer | undefined, word: Answer | undefined): boole
   if (word?.ok !== true) return false;
   // ssh answered, but since then the gateway fell silent: believed until it is asked again
   return gateway === undefined || gateway.at - word.at < 2 * EVERY.hurried;
-}
-
-/** A certificate that can't be believed is another matter than a host that is not there. */
-function whyNot(error: unknown): string {
-  const code = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? "") : "";
-  if (code === "CERT_HAS_EXPIRED") return "its certificate has expired";
-  if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/.test(code)) {
-    return "its certificate is not the paired one";
-  }
-  return "its gateway is unreachable";
 }
 
 function namesOf(probe: Probe): readonly HostName[] {
