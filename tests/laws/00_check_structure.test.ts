@@ -21,7 +21,7 @@ function underSudo(files: Readonly<Record<string, FakeFile>>): Record<string, Fa
   );
 }
 
-/** What tells a clone. */
+/** What tells a clone: a folder without any sign is no home, and what is no home is left alone. */
 const SIGN: Readonly<Record<string, FakeFile>> = {
   [`${FAKE_HOME}/scripts/00_check_structure.ts`]: { text: "", mode: 0o644 },
 };
@@ -34,15 +34,9 @@ const worlds: fc.Arbitrary<LawWorld> = fc
     files: anyHome,
     // far in the future all that is there is old, and nothing of it can be somebody's work of this minute
     ahead: fc.constantFrom(0, 2 * DAY, 40 * DAY),
-    // without a sign that it is a home the run is blocked, which keeps every law too
-    sign: fc.boolean(),
     sudo: process.getuid?.() === 0 ? fc.boolean() : fc.constant(false),
   })
-  .map(({ files, ahead, sign, sudo }) => ({
-    files: sign ? { ...files, ...SIGN } : files,
-    ahead,
-    sudo,
-  }))
+  .map(({ files, ...rest }) => ({ files: { ...files, ...SIGN }, ...rest }))
   .map(({ files, ahead, sudo }) => ({
     machine: {
       files: sudo ? underSudo(files) : files,
