@@ -6,7 +6,7 @@ import { engineCopy, engineEnvironment, ENGINE_WAY } from "../support/engine_hom
 import { freePort } from "../support/gateway_world.ts";
 import { start, type TestHome } from "../support/program.ts";
 
-const MODEL = "SmolLM2-135M-Instruct.Q4_1";
+const MODEL = "smollm2-135m";
 
 let place: TestHome;
 let engine: ReturnType<typeof start>;

@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { profileArguments } from "../../lib/llm/profile_form.ts";
 import { canBePreset, presetsText, type Preset } from "../../lib/llm/router_presets.ts";
 import { SPECULATIONS, type Profile } from "../../lib/llm/settings.ts";
-import { UNMEASURED, withShortSteps } from "../../lib/llm/step_batch.ts";
+import { slowdown, UNMEASURED, withShortSteps, type Sizes } from "../../lib/llm/step_batch.ts";
 
 const PROFILE: Profile = {
   threads: 4,
@@ -97,17 +97,37 @@ describe("one step takes at most a second", () => {
     draft: fc.integer({ min: 0, max: 64 }),
   });
 
-  test("at half the measured speed, without ever making a batch larger", () => {
+  const sizes: fc.Arbitrary<Sizes> = fc.record(
+    {
+      layers: fc.integer({ min: 1, max: 200 }),
+      embedding: fc.integer({ min: 64, max: 16_384 }),
+      parameters: fc.double({ min: 1e7, max: 1e12, noNaN: true }),
+    },
+    { requiredKeys: [] },
+  );
+
+  test("behind a full context, by what was measured, and no batch is ever made larger", () => {
     fc.assert(
-      fc.property(profiles, speeds, (made, speed) => {
-        const { batch, ubatch } = withShortSteps({ ...PROFILE, ...made }, speed);
+      fc.property(profiles, speeds, sizes, (made, speed, model) => {
+        const profile = { ...PROFILE, ...made };
+        const { batch, ubatch } = withShortSteps(profile, speed, model);
         expect(batch).toBeLessThanOrEqual(made.batch);
         expect(ubatch).toBeLessThanOrEqual(Math.min(made.ubatch, batch));
-        // below 16 tokens a second no step is short enough to be of use and a second long: eight tokens it is
-        if (speed !== undefined && speed >= 16) expect(batch).toBeLessThanOrEqual(speed / 2);
         if (speed === undefined) expect(batch).toBeLessThanOrEqual(UNMEASURED);
+        // a host so slow that eight tokens take longer gets eight all the same: fewer would gain nothing
+        else if (batch > 8) expect(batch / (speed / slowdown(model, profile))).toBeLessThan(1);
       }),
     );
+  });
+
+  test("reading behind a context is reckoned as slow as it was measured", () => {
+    const smol = { layers: 30, embedding: 576, parameters: 134_515_008 };
+    // 15 ms at the start, 115 ms behind 2,500 tokens
+    const measured = 115 / 15;
+    const reckoned = slowdown(smol, { context: 2500, gpuLayers: 0 });
+    expect(reckoned).toBeGreaterThan(measured * 0.9);
+    expect(reckoned).toBeLessThan(measured * 1.3);
+    expect(slowdown({}, { context: 2500, gpuLayers: 0 })).toBeGreaterThan(1);
   });
 
   test("the drafts of all slots fit one step, or there are none", () => {
@@ -116,6 +136,7 @@ describe("one step takes at most a second", () => {
         const { speculation, draft, batch, parallel } = withShortSteps(
           { ...PROFILE, ...made },
           speed,
+          {},
         );
         if (speculation === "none") return;
         expect<string>(speculation).toBe(made.speculation);
@@ -128,7 +149,8 @@ describe("one step takes at most a second", () => {
 
   test("a fast host keeps what was tuned", () => {
     const tuned = { ...PROFILE, batch: 512, speculation: "ngram-map-k", draft: 32 } as const;
-    expect(withShortSteps(tuned, 4000)).toEqual(tuned);
-    expect(withShortSteps(tuned, 222)).toMatchObject({ batch: 64, ubatch: 64, draft: 15 });
+    const mistral = { layers: 32, embedding: 4096, parameters: 7.2e9 };
+    expect(withShortSteps(tuned, 40_000, mistral)).toEqual(tuned);
+    expect(withShortSteps(tuned, 700, mistral)).toMatchObject({ batch: 64, ubatch: 64, draft: 15 });
   });
 });
