@@ -183,9 +183,9 @@ for (const way of WAYS) {
       const at = place();
       expect(json(await shelter(at, "--json", "next"))).toMatchObject({ outcome: "planned" });
       expect(json(await shelter(at, "--undo", "--json"))).toMatchObject({ runs: [] });
-      expect(json(await shelter(at, "05_rsync_mirror", "--json"))).toMatchObject({
+      expect(json(await shelter(at, "09_iso_boot_setup", "--json"))).toMatchObject({
         outcome: "absent",
-        script: "05_rsync_mirror",
+        script: "09_iso_boot_setup",
       });
       expect(json(await shelter(at, "02_scaffold_dirs", "--plan", "--json"))).toMatchObject({
         outcome: "planned",
