@@ -9,7 +9,11 @@ export const SHARED_FLAGS: Readonly<Record<string, Flag>> = {
   undo: { type: "boolean", description: "Take back the last applied run" },
   json: { type: "boolean", description: "One JSON document on stdout; progress goes to stderr" },
   yes: { type: "boolean", description: "Do what reaches beyond the home without asking" },
-  host: { type: "string", description: "Run on this host of shared.cfg", valueHint: "NAME" },
+  host: {
+    type: "string",
+    description: "Run on this paired host, by its own programs",
+    valueHint: "NAME",
+  },
   home: { type: "string", description: "The home to work in", valueHint: "DIR" },
   verbose: { type: "boolean", description: "Show every finding and detail" },
 };

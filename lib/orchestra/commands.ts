@@ -40,7 +40,7 @@ const RUN_WORD: Word = { name: "run", summary: "until it is told to stop" };
 export const SHELTER_FLAGS: Readonly<Record<string, Flag>> = {
   json: { type: "boolean", description: "One JSON document on stdout; progress goes to stderr" },
   yes: { type: "boolean", description: "Do what reaches beyond the home without asking" },
-  host: { type: "string", description: "The host to show", valueHint: "NAME" },
+  host: { type: "string", description: "The paired host to show", valueHint: "NAME" },
   home: { type: "string", description: "The home to work in", valueHint: "DIR" },
   verbose: { type: "boolean", description: "Show every finding and detail" },
 };
@@ -61,7 +61,7 @@ export const COMMANDS: readonly CommandRow[] = [
       },
     },
   },
-  { name: "status", summary: "All 21 scripts at a glance", flags: {} },
+  { name: "status", summary: "Both hosts at a glance: scripts, services, alerts", flags: {} },
   {
     name: "plan",
     summary: "What up would do; changes nothing (exit 10 when something is pending)",

@@ -6,6 +6,8 @@ import { layout, printReport, runHere } from "../cli.ts";
 import { EXIT, ShelterError, UsageError } from "../errors.ts";
 import { readConfig } from "../hosts/config.ts";
 import { HOST_NAME } from "../hosts/name.ts";
+import { inHome } from "../keep/home.ts";
+import { createAct } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
 import { printable } from "../report/text.ts";
 import { fingerprint } from "../trust/signature.ts";
@@ -45,6 +47,10 @@ export const pair: Command = async (desk) => {
     { ...want, yes: true, since, undo },
     { signal: onSignals(() => undefined) },
   );
+  // what it said while it was paired tells of nobody any more
+  if (undo && EXIT[report.outcome] === 0) {
+    createAct(machine, probe).remove(inHome.contact(probe.home, peer));
+  }
   if (want["json"] !== true) printReport(report, want);
   return { exit: EXIT[report.outcome], json: asJson(report), lines: [] };
 };

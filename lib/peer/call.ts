@@ -8,6 +8,7 @@ import { paired, readTrust } from "../trust/store.ts";
 import type { HostName } from "../unit.ts";
 import { boundedLines, TALK_LIMIT } from "./bounded_lines.ts";
 import { peerCommand, peerFailure } from "./channel.ts";
+import { touchContact } from "./contact.ts";
 import { CARRY_OUT, INTERRUPT } from "./operator.ts";
 
 /** Where the words of the other host go, line by line. */
@@ -85,6 +86,7 @@ export async function runOnPeer(run: PeerRun, heard: Heard, signal: AbortSignal)
   if (code === 255) {
     throw peerFailure(trust, what, { code, stdout: "", stderr: said, timedOut: false });
   }
+  touchContact(probe, act, peer);
   if (code === 126 || code === 127) {
     const there = `${trust.user}@${trust.address}:${trust.home}/bin/`;
     throw new ShelterError(

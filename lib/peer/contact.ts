@@ -36,3 +36,9 @@ export function noteContact(probe: Probe, act: Act, word: Word): void {
     // then the contact before this one, or none, is what the next look has
   }
 }
+
+/** Notes that a host has answered without a word of how it is: what it said before is kept as its last. */
+export function touchContact(probe: Probe, act: Act, peer: HostName): void {
+  const last = lastContact(probe, peer);
+  if (last) noteContact(probe, act, last.word);
+}

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { onSignals } from "../cli/signals.ts";
 import { runUnit } from "../engine.ts";
 import { EXIT, ShelterError } from "../errors.ts";
+import { inHome } from "../keep/home.ts";
 import { answerPath } from "../trust/facts.ts";
 import { type Offer, OFFER_LIMIT, parseOffer } from "../trust/offer.ts";
 import { ownOffer } from "../trust/store.ts";
@@ -42,6 +43,7 @@ export async function forget(request: PeerRequest, peer: string): Promise<number
   // the undo brings back what the peer had said; it was only ever there for that run
   act.remove(answerPath(probe.home, peer));
   if (EXIT[report.outcome] !== 0) throw asError(report, `forgetting ${peer}`);
+  act.remove(inHome.contact(probe.home, peer));
   return 0;
 }
 

@@ -1,4 +1,5 @@
 /** What 00_check_structure sees of the paired hosts: their word beside our own. Reads only. */
+import { join } from "node:path";
 import type { Probe } from "../machine/probe.ts";
 import { type Release, RELEASE } from "../release.ts";
 import { expiryOf, type Trust } from "../trust/offer.ts";
@@ -15,6 +16,8 @@ export interface PeerLooked {
   readonly asked: Asked;
   /** When the certificate ends that this host knows of it. */
   readonly certificateEnds: number;
+  /** The command that has it make a new one, by the operator's own login. */
+  readonly renewThere: readonly string[];
 }
 
 /** All of it. */
@@ -50,7 +53,13 @@ export async function observeParity(probe: Probe): Promise<ParityFacts | undefin
       const asked: Asked = down
         ? { answered: false, failure: down }
         : await askHost(probe, { run: (...one) => probe.run(...one), real: (path) => path }, peer);
-      return { name: peer.name, asked, certificateEnds: expiryOf(peer.certificate) };
+      const login = ["ssh", "-t", "-p", String(peer.port), `${peer.user}@${peer.address}`];
+      return {
+        name: peer.name,
+        asked,
+        certificateEnds: expiryOf(peer.certificate),
+        renewThere: [...login, join(peer.home, "bin/shelter"), "pair", probe.host, "--renew"],
+      };
     }),
   );
   return {

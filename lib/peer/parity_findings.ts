@@ -29,13 +29,10 @@ export function parityFindings(facts: ParityFacts | undefined): readonly Finding
   ];
 }
 
-function ofPeer(facts: ParityFacts, { name, asked, certificateEnds }: PeerLooked): Finding[] {
-  const ends = certificate(`the certificate of ${name}`, certificateEnds, facts.now, [
-    "./bin/shelter",
-    "pair",
-    name,
-    "--anew",
-  ]);
+function ofPeer(facts: ParityFacts, peer: PeerLooked): readonly Finding[] {
+  const { name, asked, certificateEnds, renewThere } = peer;
+  const whose = `the certificate of ${name}`;
+  const ends = certificate(whose, certificateEnds, facts.now, renewThere);
   if (!asked.answered) {
     const { id, why, fix } = asked.failure;
     const grave = id === "host-key-changed";

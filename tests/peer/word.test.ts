@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { afterEach, expect, test } from "bun:test";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
+import { runOnPeer } from "../../lib/peer/call.ts";
+import { answerPeer } from "../../lib/peer/serve.ts";
 import { askHost } from "../../lib/peer/ask.ts";
 import { lastContact, noteContact } from "../../lib/peer/contact.ts";
 import { collectWord } from "../../lib/peer/word.ts";
@@ -50,6 +52,36 @@ test("what a host says arrives as it said it, over the witness key, and the cont
   expect(Math.round(asked.clockOff / 60_000)).toBe(60);
   expect(phantom.started[0]?.join(" ")).toContain("/identity/witness ");
   expect(lastContact(probe, "shadow")?.word).toEqual(asked.word);
+});
+
+test("a later run on that host counts as a contact, and a pairing that is taken back leaves none", async () => {
+  let time = Date.parse("2026-02-01T10:00:00.000Z");
+  const { phantom, shadow } = worlds({ now: () => time });
+  const { probe } = await ask(phantom);
+  time += 60_000;
+  await runOnPeer(
+    {
+      ...{ machine: phantom.machine, home: FAKE_HOME, host: "phantom", peer: "shadow" },
+      ...{ script: "00_check_structure", argv: [] },
+    },
+    { out: () => undefined, err: () => undefined },
+    new AbortController().signal,
+  );
+  expect(lastContact(probe, "shadow")?.at).toBe("2026-02-01T10:01:00.000Z");
+  const there = eyes(shadow, "shadow");
+  noteContact(there.probe, there.act, {
+    ...(await collectWord(probe, there.act)),
+    host: "phantom",
+  });
+  expect(lastContact(there.probe, "phantom")).toBeDefined();
+  const nothing = () => Promise.reject(new Error("not for this request"));
+  const code = await answerPeer({
+    ...{ machine: shadow.machine, place: { home: FAKE_HOME, host: "shadow" } },
+    ...{ words: ["forget", "phantom"], original: undefined, connection: undefined },
+    ...{ input: nothing, opening: nothing, send: nothing, runScript: nothing },
+    ...{ print: () => undefined, interrupt: () => undefined },
+  });
+  expect([code, lastContact(there.probe, "phantom")]).toEqual([0, undefined]);
 });
 
 test("one that does not answer, answers nonsense, or speaks for another is a fact, not an error", async () => {
