@@ -56,7 +56,7 @@ export function decide(last: WatchState | undefined, look: Look, host: HostName)
     return judgePeer(
       { ...(seen ? { seen } : {}), ...(known === undefined ? {} : { last: known }) },
       one,
-      { now, at, calm, ...(clockSynced === undefined ? {} : { clockSynced }) },
+      { now, at, ...(clockSynced === undefined ? {} : { clockSynced }) },
     );
   });
   const more = Math.max(0, (throttled ?? 0) - (memory.throttled ?? throttled ?? 0));

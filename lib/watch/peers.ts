@@ -26,13 +26,12 @@ export function judgePeer(
   around: {
     readonly now: Watched;
     readonly at: string;
-    readonly calm: boolean;
     readonly clockSynced?: boolean;
   },
 ): PeerJudged {
-  const { now, at, calm } = around;
+  const { now, at } = around;
   const last = look.answers === true || before.last === undefined ? now : before.last;
-  const silent = look.answers === false && now - last >= SILENCE && !calm;
+  const silent = look.answers === false && now - last >= SILENCE;
   const was = before.seen?.state ?? "unknown";
   const state = look.answers === true ? "up" : silent ? "down" : was;
   const asleep = state === "down" && look.heard?.power.lid === "closed";

@@ -82,6 +82,20 @@ test("the counter survives a restart of the watcher and of the host", () => {
   expect(rungs(after)).toEqual(["previous"]);
 });
 
+test("nothing is begun while an act is under way, however long that takes", () => {
+  const watching = settled();
+  watching.look(engine(DOWN));
+  const acting = { ...engine(DOWN), acting: ["engine"] } as const;
+  expect(rungs(watching.for(4 * MINUTE, acting))).toEqual([]);
+  expect(rungs([watching.look(engine(DOWN))])).toEqual(["restart"]);
+});
+
+test("a peak of half a minute is no alert", () => {
+  const watching = settled();
+  watching.for(MINUTE / 2, { host: { gpus: [], slowLinks: [], celsius: 100 } });
+  expect(watching.state?.alerts).toEqual([]);
+});
+
 test("an hour of suspend is no hour of being down, and nothing is judged right after it", () => {
   const watching = settled();
   const peer: PeerLook = { name: "shadow", answers: true };

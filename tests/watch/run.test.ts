@@ -155,8 +155,10 @@ test("a killed engine is restarted through root, and the journal has the act", a
   unit.engine = ACTIVE;
   watched.answers.engine = "up";
   await state((one) => one.engine.state === "up");
+  const entries = () => readJournal(eyes()).filter((one) => one.script === "06_shelter_watch");
+  await until(() => entries().length === 2);
   expect(root.asked).toEqual(["restart-engine"]);
-  const acts = readJournal(eyes()).filter((one) => one.script === "06_shelter_watch");
+  const acts = entries();
   expect(acts.map(({ kind }) => kind)).toEqual(["begin", "end"]);
   expect(acts[0]).toMatchObject({
     steps: [{ text: "restart the engine, because it was ended by signal 9" }],
@@ -216,6 +218,19 @@ test("one that says it is healthy and answers nothing is wedged, and restarted",
   await state((one) => one.engine.restarts > 0);
   await until(() => root.asked.length > 0);
   expect(root.asked[0]).toBe("restart-engine");
+});
+
+test("an engine whose health fails twice in a row is not touched: a machine may be drowned for a moment", async () => {
+  start();
+  await state(calm);
+  watched.answers.engine = "down";
+  watched.answers.health = 500;
+  const { health } = watched.asked;
+  await until(() => watched.asked.health >= health + 2);
+  watched.answers.health = 200;
+  const { memory } = await state(() => true);
+  await state((one) => (one.memory?.watched ?? 0) > (memory?.watched ?? 0) + 30_000);
+  expect(root.asked).toEqual([]);
 });
 
 test("a dead gateway is restarted, and the engine is judged without it", async () => {
@@ -290,6 +305,17 @@ test("told to stop it says so to systemd and in its state; a damaged state is se
   start();
   await state(calm);
   expect(eyes().list(`${FAKE_HOME}/runtime/state`).join(" ")).toMatch(/watch\.json\.damaged-/);
+});
+
+test("a memory that is none is forgotten, and the watcher watches", async () => {
+  const watcher = start();
+  const before = await state(calm);
+  await watcher.stop();
+  const memory = { ...before.memory, watched: "long", rungs: null };
+  world.write(`${FAKE_HOME}/runtime/state/watch.json`, JSON.stringify({ ...before, memory }));
+  start();
+  const after = await state((one) => one.ended === undefined && calm(one));
+  expect(typeof after.memory?.watched).toBe("number");
 });
 
 test("the operator's wish to try again is heard once", async () => {
