@@ -104,7 +104,10 @@ export async function planEngine(probe: Probe, build: ServingBuild): Promise<Eng
       model.sha256,
       build.id,
     );
-    return { model, profile: withShortSteps(servedProfile(probe, model, build), speed, model.head) };
+    return {
+      model,
+      profile: withShortSteps(servedProfile(probe, model, build), speed, model.head),
+    };
   });
   const first = chosen(installed, undefined);
   const total = parseMeminfo(probe.text("/proc/meminfo") ?? "")?.total ?? 0;

@@ -35,7 +35,7 @@ export const installFiles: Call = async ({ probe, act, signal }, args) => {
     if (typeof from !== "string" || typeof to !== "string" || !to.startsWith(`${TOP}/`)) {
       throw new ShelterError("install-place", `installing ${String(to)}`, `it is not below ${TOP}`);
     }
-    act.makeFolder(dirname(to), 0o755);
+    for (const folder of foldersTo(to)) act.makeFolder(folder, 0o755);
     const part = `${to}.part`;
     act.remove(part);
     try {
@@ -50,6 +50,12 @@ export const installFiles: Call = async ({ probe, act, signal }, args) => {
     }
   }
 };
+
+/** The folders from the top one to a file's own: each must be open to who runs what is in it, and a folder made in passing would not be. */
+function foldersTo(path: string): readonly string[] {
+  const folder = dirname(path);
+  return folder.startsWith(`${TOP}/`) ? [...foldersTo(folder), folder] : [dirname(TOP), TOP];
+}
 
 export const makePlace: Call = ({ probe, act }) => {
   act.makeFolder(inServices.folder(probe.home));

@@ -74,6 +74,9 @@ describe("installed", () => {
         process.getuid?.(),
       ]);
     }
+    for (const folder of [TOP, `${TOP}/${RELEASE}`, engineFolder(BUILD_A, "bin")]) {
+      expect([folder, probe.stat(folder)?.mode]).toEqual([folder, 0o755]);
+    }
     // what only measures and converts is no part of a service
     expect(world.exists(engineFolder(BUILD_A, "bin/llama-bench"))).toBe(false);
     expect(probe.stat(`${TOP}/current`)?.target).toBe(RELEASE);
