@@ -45,6 +45,8 @@ export interface Completion {
   /** Tokens that speculation drafted, and how many of them were right. */
   readonly drafted: number;
   readonly accepted: number;
+  /** The model by the name that the engine gave. */
+  readonly model?: string;
   /** Where a gateway answered: on which hosts, in order, and how often one went on where another had stopped. */
   readonly served?: { readonly by: readonly string[]; readonly carriedOver: number };
 }
@@ -81,6 +83,7 @@ export async function complete(
   let timings: Timings | undefined;
   let served: Completion["served"];
   let tokens: number | undefined;
+  let model: string | undefined;
   let whole = false;
   for await (const event of serverSentEvents(response.body)) {
     if (event === "[DONE]") {
@@ -100,6 +103,7 @@ export async function complete(
     timings = piece.timings ?? timings;
     served = piece.served ?? served;
     tokens = piece.tokens ?? tokens;
+    model = piece.model ?? model;
   }
   request.signal?.throwIfAborted();
   if (!whole) {
@@ -122,6 +126,7 @@ export async function complete(
     generatedPerSecond: timings?.predicted_per_second ?? 0,
     drafted: timings?.draft_n ?? 0,
     accepted: timings?.draft_n_accepted ?? 0,
+    ...(model === undefined ? {} : { model }),
     ...(served ? { served } : {}),
   };
 }
@@ -165,6 +170,7 @@ interface Piece {
   readonly finish?: string;
   readonly timings?: Timings;
   readonly served?: Completion["served"];
+  readonly model?: string;
   /** Tokens of the whole answer, at its end. */
   readonly tokens?: number;
   readonly error?: string;
@@ -196,6 +202,7 @@ function parsePiece(event: string): Piece {
     ...(chunk["timings"] === undefined ? {} : { timings: parseTimings(chunk["timings"]) }),
     ...(served ? { served } : {}),
     ...(typeof tokens === "number" ? { tokens } : {}),
+    ...(typeof chunk["model"] === "string" ? { model: chunk["model"] } : {}),
   };
 }
 

@@ -107,7 +107,8 @@ export async function askModel(
     const name = model ?? gateway.models[0];
     const named = name === undefined ? {} : { model: name };
     const done = await complete(gateway, { ...request, ...named }, onToken);
-    return ended(context, question, { model: name ?? "the gateway's model", started: false }, done);
+    const told = name ?? done.model ?? "a model of the gateway's";
+    return ended(context, question, { model: told, started: false }, done);
   }
   const running = runningEngine(context);
   if (running && (model === undefined || model === running.model)) {

@@ -12,7 +12,7 @@ afterEach(() => worlds.splice(0).forEach((world) => world.dispose()));
 
 const LAST = { served_by: ["phantom", "shadow"], carried_over: 1, started_anew: 0 };
 const STREAM = [
-  { choices: [{ delta: { content: "A hut" } }] },
+  { model: "the-engine-says", choices: [{ delta: { content: "A hut" } }] },
   { choices: [{ delta: { content: " up high" }, finish_reason: "stop" }] },
   {
     choices: [],
@@ -84,6 +84,19 @@ test("the gateway is asked with its key, and who served is told", async () => {
   ]);
   expect(streamed.join("")).toBe("A hut up high\n");
   expect(said.join()).toContain("tiny on phantom, then shadow: 9 tokens");
+});
+
+test("where the gateway's document names no models, the answer tells which one it was", async () => {
+  const document = {
+    ...{ schema: 1, host: "phantom" },
+    listen: { address: "127.0.0.1", port: 8080, keyFile: "/etc/gateway.key" },
+    engines: [
+      { name: "phantom", kind: "local", url: "http://127.0.0.1:8081", keyFile: "/k", slots: 1 },
+    ],
+  };
+  const { context, asked } = gatewayWorld("phantom", JSON.stringify(document));
+  expect((await askModel(context, { question: "What?" })).model).toBe("the-engine-says");
+  expect(asked[0]?.body).not.toHaveProperty("model");
 });
 
 test.each([
