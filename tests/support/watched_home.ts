@@ -9,6 +9,8 @@ export interface Answers {
   engine: "up" | "down" | "unknown";
   /** Status of the engine's own /health. */
   health: number;
+  /** So many of the next looks at it fail, whatever `health` says. */
+  failing: number;
   /** Whether it answers a real question. */
   tokens: boolean;
   peer: boolean;
@@ -27,7 +29,14 @@ const KEY = "0123456789abcdef0123456789abcdef";
 
 /** Makes it in `folder`; `root` is put before the paths in the documents' place, for a fake machine. */
 export function watchedHome(folder: string, home: string, inside = home): WatchedHome {
-  const answers: Answers = { gateway: true, engine: "up", health: 200, tokens: true, peer: true };
+  const answers: Answers = {
+    gateway: true,
+    engine: "up",
+    health: 200,
+    failing: 0,
+    tokens: true,
+    peer: true,
+  };
   const asked = { status: 0, health: 0, tokens: 0, peer: 0 };
   const refuse = () => new Response(null, { status: 500 });
   const engine = Bun.serve({
@@ -37,7 +46,9 @@ export function watchedHome(folder: string, home: string, inside = home): Watche
       const { pathname } = new URL(request.url);
       if (pathname === "/health") {
         asked.health++;
-        return new Response("{}", { status: answers.health });
+        const fails = answers.failing > 0;
+        if (fails) answers.failing--;
+        return new Response("{}", { status: fails ? 500 : answers.health });
       }
       if (request.headers.get("Authorization") !== `Bearer ${KEY}`) return refuse();
       if (pathname === "/v1/models") return Response.json({ data: [{ id: "small" }] });
