@@ -103,7 +103,7 @@ export async function observeModels(probe: Probe, want: Args): Promise<ModelsFac
       files: aside.length,
       bytes: aside.reduce((sum, one) => sum + one, 0),
     },
-    peers: await peersOf(probe),
+    peers: await modelsOfPeers(probe),
     isa: [...parseCpuinfo(probe.text("/proc/cpuinfo") ?? "").isa],
     ...(typeof want["describe"] === "string"
       ? { described: await describeFile(probe, want["describe"]) }
@@ -111,8 +111,8 @@ export async function observeModels(probe: Probe, want: Args): Promise<ModelsFac
   };
 }
 
-/** What reads other hosts' words is loaded only where there are some. */
-async function peersOf(probe: Probe): Promise<ModelsFacts["peers"]> {
+/** Paired hosts, each with the hashes of the models that it had when it last answered. What reads their words is loaded only where there are some. */
+export async function modelsOfPeers(probe: Probe): Promise<ModelsFacts["peers"]> {
   const names = probe.list(inHome.trust(probe.home)).filter((name) => name.endsWith(".json"));
   if (names.length === 0) return {};
   const { lastContact } = await import("../peer/contact.ts");
