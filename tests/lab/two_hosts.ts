@@ -12,7 +12,7 @@ export const ADDRESS = { phantom: "198.51.100.1", shadow: "198.51.100.2" } as co
 export type LabName = keyof typeof ADDRESS;
 
 /** What each host is given beside what boots. */
-const PACKAGES = [
+export const PACKAGES = [
   "openssh-server",
   "openssh-client",
   "openssl",
@@ -115,7 +115,7 @@ export async function fingerprintOfHost(host: LabHost): Promise<string> {
 }
 
 /** All names of the program, hard links kept. */
-function giveBinaries(host: LabHost, bin: string): void {
+export function giveBinaries(host: LabHost, bin: string): void {
   const folder = join(host.root, HOME, "bin");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   let first: string | undefined;
