@@ -9,7 +9,7 @@ import { createAct } from "../machine/act.ts";
 import { RELEASE } from "../release.ts";
 import { unaskedLines } from "../report/human.ts";
 import type { Colour } from "../report/palette.ts";
-import { commandLine, duration, printable, width } from "../report/text.ts";
+import { cut, commandLine, duration, printable } from "../report/text.ts";
 import { boardOf, nextOf, type BoardRow, type Standing } from "./board.ts";
 import { asJson, textOf, type Command, type Desk, type Spoken } from "./desk.ts";
 import { peerLines } from "./peers_lines.ts";
@@ -164,17 +164,6 @@ export function boardLines(board: readonly BoardRow[], now: number): readonly st
 function age(ms: number): string {
   if (ms < -60_000) return "in the future";
   return ms < 60_000 ? "just now" : `${duration(ms)} ago`;
-}
-
-/** At most so many cells. */
-function cut(text: string, cells: number): string {
-  if (width(text) <= cells) return text;
-  let kept = "";
-  for (const character of text) {
-    if (width(kept + character) > cells - 1) break;
-    kept += character;
-  }
-  return `${kept}…`;
 }
 
 function paint(colour: Colour, text: string): string {

@@ -1,6 +1,6 @@
 /** `shelter watch` as lines of text: what each host's watcher knows, beside or below each other. Pure. */
 import type { Colour, Paint } from "../report/palette.ts";
-import { commandLine, duration, printable, width, wrap } from "../report/text.ts";
+import { chop, commandLine, cut, duration, printable, width, wrap } from "../report/text.ts";
 import { isStale, type Alert, type Standing, type WatchState } from "./state.ts";
 
 /** One host on the screen. */
@@ -171,25 +171,4 @@ function pairsOf(blocks: readonly (readonly string[])[], part: number): readonly
 function ago(now: number, iso: string): string {
   const ms = now - Date.parse(iso);
   return ms < 1000 ? "just now" : `${duration(ms)} ago`;
-}
-
-/** At most so many cells. */
-function cut(text: string, cells: number): string {
-  if (width(text) <= cells) return text;
-  return `${chop(text, Math.max(1, cells - 1))[0] ?? ""}${cells > 1 ? "…" : ""}`;
-}
-
-/** A text in pieces of at most so many cells. */
-function chop(text: string, cells: number): readonly string[] {
-  if (width(text) <= cells) return [text];
-  const pieces: string[] = [];
-  let piece = "";
-  for (const character of text) {
-    if (piece !== "" && width(piece + character) > cells) {
-      pieces.push(piece);
-      piece = "";
-    }
-    piece += character;
-  }
-  return [...pieces, piece];
 }
