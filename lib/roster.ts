@@ -8,6 +8,8 @@ export interface RosterRow {
   readonly summary: string;
   /** False while the script is not part of this build. */
   readonly built: boolean;
+  /** Nothing of it can be done without root. */
+  readonly root?: true;
   /** Milliseconds after which its status counts as stale: the unit's own figure, here so that `status` need not load the unit. */
   readonly staleAfter?: number;
 }
@@ -104,12 +106,14 @@ export const ROSTER: readonly RosterRow[] = [
     flag: "phantom_watched",
     summary: "Watch phantom and heal it",
     built: true,
+    root: true,
   },
   {
     id: "06_shadow_control",
     flag: "shadow_watched",
     summary: "Watch shadow and heal it",
     built: true,
+    root: true,
   },
   {
     id: "07_log_harden",

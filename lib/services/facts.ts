@@ -1,7 +1,6 @@
 /** What installing the services looks at. Reads only. */
 import { join } from "node:path";
 import { readConfig } from "../hosts/config.ts";
-import type { HostEntry } from "../hosts/settings.ts";
 import { ShelterError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
 import { BUILD_ID, builds, infoPath, liveBuild, proofOf, type Build } from "../llm/builds.ts";
@@ -15,11 +14,9 @@ import { serviceState } from "../steps/services.ts";
 import { paired } from "../trust/store.ts";
 import type { Failure, HostName, ScriptId } from "../unit.ts";
 import { planEngine } from "./engine_program.ts";
+import { kindOf, type Kind } from "./kind.ts";
 import { CURRENT, engineFolder, GIVEN_UP, inServices, releaseProgram, TOP } from "./places.ts";
 import { unitTexts, type UnitText, type UnitWorld } from "./unit_files.ts";
-
-/** The two kinds of host, each with its watcher: phantom, and shadow with a GPU behind a PCIe link to watch. */
-export type Kind = "phantom" | "shadow";
 
 /** A file to be put below the root-owned folder. */
 export interface InstallFile {
@@ -131,12 +128,6 @@ export async function observeServices(probe: Probe, watcher: ScriptId): Promise<
     peers: paired(probe).map(({ name }) => name),
     measured: readResults(probe).results.some(({ result }) => result.build === live?.id),
   };
-}
-
-/** Which watcher a host gets: by its name, or by that word among its roles in shared.cfg; every other host is phantom's kind. Pure. */
-export function kindOf(host: HostName, entry: Pick<HostEntry, "roles"> | undefined): Kind {
-  const words = [host, ...(entry?.roles ?? [])];
-  return words.includes("shadow") ? "shadow" : "phantom";
 }
 
 const NO_ENGINE = {

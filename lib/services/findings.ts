@@ -1,15 +1,10 @@
 /** What installing the services has to say. Pure. */
 import { bytes } from "../report/text.ts";
-import type { Finding, ScriptId } from "../unit.ts";
-import type { Kind, ServicesFacts } from "./facts.ts";
+import type { Finding } from "../unit.ts";
+import type { ServicesFacts } from "./facts.ts";
+import { WATCHER, type Kind } from "./kind.ts";
 import { ENGINE_UNIT, TOP } from "./places.ts";
 import { PLAIN_PATH } from "./unit_files.ts";
-
-/** The script of each kind of host. */
-export const WATCHER: Readonly<Record<Kind, ScriptId>> = {
-  phantom: "06_phantom_watchdog",
-  shadow: "06_shadow_control",
-};
 
 /** Blocks where the services can't be what they must be, and says how they stand. */
 export function diagnoseServices(facts: ServicesFacts, kind: Kind): readonly Finding[] {

@@ -1,8 +1,9 @@
 /** The services of a host as a unit: one for each kind of host, alike but for the watcher that they run. */
 import type { Step, Unit } from "../unit.ts";
-import { observeServices, type Kind, type ServicesFacts } from "./facts.ts";
-import { diagnoseServices, WATCHER } from "./findings.ts";
+import { observeServices, type ServicesFacts } from "./facts.ts";
+import { diagnoseServices } from "./findings.ts";
 import { clearPlace, installFiles, installStep, makePlace, PLACE_STEP } from "./install.ts";
+import { WATCHER, type Kind } from "./kind.ts";
 import { CURRENT } from "./places.ts";
 import { unaskedServices } from "./unasked.ts";
 
