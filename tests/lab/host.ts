@@ -34,6 +34,10 @@ export interface LabHost {
   ): Promise<Said>;
   /** Puts a file on it, owned by root. */
   copyIn(from: string, to: string): void;
+  /** Cuts its power: no program on it gets to do or say anything more. */
+  cutPower(): Promise<void>;
+  /** Boots it again, with what is on its disk. */
+  powerOn(): Promise<void>;
   /** Powers it off, and removes all that it was. */
   stop(): Promise<void>;
 }
@@ -46,6 +50,19 @@ const STOP_SECONDS = 30;
 export async function bootHost(options: HostOptions): Promise<LabHost> {
   const root = await freshRoot(options.release ?? "bookworm", options.include ?? []);
   let nspawn: Bun.Subprocess | undefined;
+  let leader = 0;
+  const run = runner(() => leader);
+  const powerOn = async () => {
+    nspawn = startNspawn(root, options);
+    const console_ = collectConsole(nspawn);
+    leader = await leaderOf(nspawn, console_);
+    await booted(run, console_);
+  };
+  const cutPower = async () => {
+    nspawn?.kill("SIGKILL"); // the host's PID 1 dies with it, and all of the host with that
+    await nspawn?.exited;
+    while (textOf(`/proc/${leader}/comm`) === "systemd\n") await Bun.sleep(20);
+  };
   const stop = async () => {
     if (nspawn && nspawn.exitCode === null && nspawn.signalCode === null) {
       nspawn.kill("SIGTERM"); // systemd-nspawn asks the host to power off
@@ -70,29 +87,13 @@ export async function bootHost(options: HostOptions): Promise<LabHost> {
       ];
       await must(["chroot", root, ...add]);
     }
-    const network =
-      options.bridge === undefined ? "--private-network" : `--network-bridge=${options.bridge}`;
-    // should this process be killed, the kernel sends nspawn what makes it power the host off
-    nspawn = Bun.spawn(
-      [
-        ...["setpriv", "--pdeathsig", "TERM", "systemd-nspawn", "--quiet", "--register=no"],
-        ...["--keep-unit", "--boot", "--console=pipe", `--directory=${root}`],
-        ...[
-          `--machine=${options.name}-${process.pid.toString(36)}`,
-          `--hostname=${options.name}`,
-          network,
-        ],
-      ],
-      { stdio: ["ignore", "pipe", "pipe"] },
-    );
-    const console_ = collectConsole(nspawn);
-    const leader = await leaderOf(nspawn, console_);
-    const run = runner(leader);
-    await booted(run, console_);
+    await powerOn();
     return {
       name: options.name,
       root,
       run,
+      cutPower,
+      powerOn,
       stop,
       copyIn(from, to) {
         mkdirSync(dirname(join(root, to)), { recursive: true });
@@ -103,6 +104,19 @@ export async function bootHost(options: HostOptions): Promise<LabHost> {
     await stop();
     throw error;
   }
+}
+
+function startNspawn(root: string, { name, bridge }: HostOptions): Bun.Subprocess {
+  const network = bridge === undefined ? "--private-network" : `--network-bridge=${bridge}`;
+  // should this process be killed, the kernel sends nspawn what makes it power the host off
+  return Bun.spawn(
+    [
+      ...["setpriv", "--pdeathsig", "TERM", "systemd-nspawn", "--quiet", "--register=no"],
+      ...["--keep-unit", "--boot", "--console=pipe", `--directory=${root}`],
+      ...[`--machine=${name}-${process.pid.toString(36)}`, `--hostname=${name}`, network],
+    ],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
 }
 
 function prepare(root: string, { name }: HostOptions): void {
@@ -168,7 +182,7 @@ function textOf(path: string): string {
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-function runner(leader: number): LabHost["run"] {
+function runner(leader: () => number): LabHost["run"] {
   return async (argv, { as = "root", env = {} } = {}) => {
     const home = as === "root" ? "/root" : `/home/${as}`;
     const plain = { HOME: home, USER: as, LOGNAME: as, PATH, LANG: "C.UTF-8", ...env };
@@ -177,7 +191,7 @@ function runner(leader: number): LabHost["run"] {
       as === "root" ? [] : ["setpriv", `--reuid=${as}`, `--regid=${as}`, "--init-groups"];
     const child = Bun.spawn(
       [
-        ...["nsenter", "--target", String(leader), "--all", `--wd=/`],
+        ...["nsenter", "--target", String(leader()), "--all", `--wd=/`],
         ...["env", "--ignore-environment", `--chdir=${home}`, ...pairs, ...person, ...argv],
       ],
       { stdio: ["ignore", "pipe", "pipe"] },

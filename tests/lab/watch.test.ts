@@ -172,6 +172,21 @@ test("halt: when nothing helps the watcher stops, says why, tells the operator, 
   await until(30, "no halt", () => state()?.halted.length === 0);
 }, 600_000);
 
+test("the count survives a cut of the host's power", async () => {
+  await said(host, ["pkill", "-STOP", "-x", "llama-server"]);
+  await until(60, "a restart", () => state()?.engine.restarts === 1);
+  await until(60, "an answer", answers);
+  const { boot, memory } = state() ?? {};
+  await host.cutPower();
+  await host.powerOn();
+  await until(90, "a watcher of the new boot", () => state()?.boot !== boot);
+  const after = state();
+  expect(after?.engine.restarts).toBe(1);
+  expect(after?.memory?.watched).toBeGreaterThanOrEqual(memory?.watched ?? Infinity);
+  await until(90, "an answer", answers);
+  expect(state()?.engine.restarts).toBe(1);
+}, 420_000);
+
 test("what the operator stops stays stopped", async () => {
   const before = acts().length;
   await said(host, ["systemctl", "stop", ENGINE]);
