@@ -146,7 +146,7 @@ function serviceConditions(target: Target, climbed: Climbed, look: Look): readon
     found.push({ id: `${target}-unhealed`, level: "warn", what, fix });
   }
   if (seen.state === "down" || rung.tries > 0) {
-    const acts = rung.tries === 0 ? "" : `; acted on ${rung.tries} times`;
+    const acts = rung.tries === 0 ? "" : `; acted on ${times(rung.tries)}`;
     const what =
       seen.state === "down"
         ? `the ${target} is down${why}${acts}`
@@ -157,6 +157,10 @@ function serviceConditions(target: Target, climbed: Climbed, look: Look): readon
     found.push({ id: `${target}-down`, level, what, fix, hold: 2000 });
   }
   return found;
+}
+
+function times(count: number): string {
+  return count === 1 ? "once" : `${count} times`;
 }
 
 function clockWasSet(by: number): Condition {

@@ -9,6 +9,9 @@ export const GAP = 15_000;
 /** Most that one step of the watcher's clock takes: two of its looks. */
 export const LONGEST_STEP = 5000;
 
+/** Uptime from which a host has started all that it starts, in milliseconds. */
+const LONG_UP = 300_000;
+
 /** After a boot, a suspend or its own start the watcher lets everything settle for this long, in milliseconds. */
 export const CALM: Readonly<Record<"boot" | "resume" | "start", number>> = {
   boot: 30_000,
@@ -40,7 +43,7 @@ export function step(
   const watched = memory.watched + Math.min(awake, LONGEST_STEP);
   const resumed = slept > 1000;
   const held = awake > GAP;
-  const calm = booted ? CALM.boot : resumed || held ? CALM.resume : first ? CALM.start : 0;
+  const calm = calmFor({ booted, late: resumed || held, first, never: last === undefined }, moment);
   const set = booted || last === undefined ? 0 : moment.now - Date.parse(last.at) - passed;
   return {
     watched,
@@ -49,6 +52,16 @@ export function step(
     booted,
     clockSet: Math.abs(set) > 60_000 ? set : 0,
   };
+}
+
+/** A watcher that is new on a host that has long been up meets no host that is just starting. */
+function calmFor(
+  event: Readonly<Record<"booted" | "late" | "first" | "never", boolean>>,
+  { uptime }: Moment,
+): number {
+  if (event.booted && !(event.never && uptime > LONG_UP)) return CALM.boot;
+  if (event.late) return CALM.resume;
+  return event.first ? CALM.start : 0;
 }
 
 /** Battery, lid and the last waking up, for whoever reads the state. */

@@ -108,7 +108,7 @@ function blockOf(view: HostView, sheet: Sheet): readonly string[] {
   for (const target of ["engine", "gateway"] as const) {
     const { state: is, since, why, restarts } = watch[target];
     const [colour, sign] = old ? (["slate", "·"] as const) : STANDING[is];
-    const acts = restarts > 0 ? `, acted on ${restarts} times` : "";
+    const acts = restarts > 0 ? `, acted on ${restarts === 1 ? "once" : `${restarts} times`}` : "";
     const cause = why === undefined ? "" : `: ${why}`;
     add(colour, sign, target, `${is} since ${since.slice(11, 16)}${acts}${cause}`);
   }

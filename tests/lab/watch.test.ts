@@ -45,7 +45,8 @@ beforeEach(async () => {
   await said(host, ["systemctl", "start", WATCHER]);
   await until(90, "a healthy host", async () => {
     const now = state();
-    return now?.engine.state === "up" && (now.memory?.watched ?? 0) > 40_000;
+    const { watched = 0, calmUntil = Infinity } = now?.memory ?? {};
+    return now?.engine.state === "up" && watched >= calmUntil;
   });
 }, 180_000);
 

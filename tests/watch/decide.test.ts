@@ -90,6 +90,12 @@ test("nothing is begun while an act is under way, however long that takes", () =
   expect(rungs([watching.look(engine(DOWN))])).toEqual(["restart"]);
 });
 
+test("a watcher that is new on a host that has long been up does not wait as it does after a boot", () => {
+  const watching = new Watching();
+  watching.uptime = 1_000_000;
+  expect(rungs(watching.for(10_000, engine(DOWN)))).toEqual(["restart"]);
+});
+
 test("a peak of half a minute is no alert", () => {
   const watching = settled();
   watching.for(MINUTE / 2, { host: { gpus: [], slowLinks: [], celsius: 100 } });
