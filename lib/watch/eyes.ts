@@ -18,8 +18,8 @@ export type Seen = Pick<
   "moment" | "services" | "peers" | "host" | "mirror" | "canGoBack" | "useless"
 >;
 
-/** Age at which a mirror is too old: its timer may fail for a day. Milliseconds. */
-const MIRROR_DUE = 26 * 3_600_000;
+/** Age at which a mirror is too old, in milliseconds: its timer runs several times an hour, and a laptop may be away for an evening. */
+const MIRROR_DUE = 6 * 3_600_000;
 
 /** Eyes for one host. `uptime` reads the kernel's clocks. */
 export function createEyes(probe: Probe, act: Act, uptime: () => Uptime): () => Promise<Seen> {

@@ -1,5 +1,5 @@
 /** The watcher as it runs: against a real gateway's address, a real engine's, a paired host behind TLS, and root's socket. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -12,6 +12,8 @@ import { runWatcher } from "../../lib/watch/run.ts";
 import { readWatch, type WatchState } from "../../lib/watch/state.ts";
 import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
 import { watchedHome, type WatchedHome } from "../support/watched_home.ts";
+
+setDefaultTimeout(60_000);
 
 const HOST = "here";
 let folder: string;
@@ -115,14 +117,14 @@ function start(): { readonly told: string[]; stop(): Promise<void> } {
 /** The state on disk, once it is as wanted. */
 async function state(holds: (state: WatchState) => boolean): Promise<WatchState> {
   let last: ReturnType<typeof readWatch>;
-  for (const end = performance.now() + 8000; performance.now() < end; await Bun.sleep(5)) {
+  for (const end = performance.now() + 20_000; performance.now() < end; await Bun.sleep(5)) {
     last = readWatch(eyes());
     if (last && !("damaged" in last) && holds(last)) return last;
   }
   throw new Error(`never so; last: ${JSON.stringify(last)}\n${lines.join("\n")}`);
 }
 async function until(holds: () => boolean): Promise<void> {
-  for (const end = performance.now() + 4000; !holds(); await Bun.sleep(5)) {
+  for (const end = performance.now() + 20_000; !holds(); await Bun.sleep(5)) {
     if (performance.now() > end) throw new Error("never so");
   }
 }

@@ -10,6 +10,9 @@ import { CALM } from "../../lib/watch/power.ts";
 import { parseWatch, TARGETS, type Target, type WatchState } from "../../lib/watch/state.ts";
 import { anyService, BOOT, lookAt, TICK } from "./looks.ts";
 
+/** Many lives of up to some hours each: on a busy machine that takes a while. Milliseconds. */
+const LIMIT = 60_000;
+
 /** A stretch of a host's life: how it is for how long, and what happens at its beginning. */
 interface Stretch {
   readonly event: "nothing" | "watcher restarts" | "reboot" | "suspend" | "clock set" | "again";
@@ -91,126 +94,153 @@ function deedsOf(stretches: readonly Stretch[]): readonly Seen[] {
 const of = (seen: readonly Seen[], target: Target) =>
   seen.filter(({ deed }) => deed.target === target);
 
-test("no storm: in any hour, watched or real, no service is acted on more often than the bound", () => {
-  fc.assert(
-    fc.property(life, (stretches) => {
-      const seen = deedsOf(stretches);
-      for (const target of TARGETS) {
-        const acts = of(seen, target);
-        for (const clock of ["real", "watched"] as const) {
-          for (const [at, one] of acts.entries()) {
-            const within = acts.slice(at).filter((two) => two[clock] - one[clock] < WINDOW);
-            expect(within.length).toBeLessThanOrEqual(MOST_IN_WINDOW);
-          }
-        }
-      }
-    }),
-    { numRuns: 60 },
-  );
-});
-
-test("between two acts on one service lies the wait of the first, unless the operator asked to try again", () => {
-  fc.assert(
-    fc.property(life, (stretches) => {
-      const seen = deedsOf(stretches.filter(({ event }) => event !== "again"));
-      for (const target of TARGETS) {
-        const acts = of(seen, target);
-        for (const [at, one] of acts.entries()) {
-          const next = acts[at + 1];
-          if (next)
-            expect(next.watched - one.watched).toBeGreaterThanOrEqual(waitAfter(one.deed.attempt));
-        }
-      }
-    }),
-    { numRuns: 60 },
-  );
-});
-
-test("only what is down is acted on, and nothing right after a boot or a suspend", () => {
-  fc.assert(
-    fc.property(life, (stretches) => {
-      let woke = Number.NEGATIVE_INFINITY;
-      live(stretches, ({ deeds, state }, look, _real, before) => {
-        const slept =
-          before?.boot !== look.moment.boot || look.moment.asleep > (before.memory?.asleep ?? 0);
-        if (slept) woke = state.memory.watched;
-        for (const { target } of deeds) {
-          const service = look.services[target];
-          // one that has been starting for too long counts as down, too
-          expect(["down", "starting"]).toContain(service.state);
-          if (service.state === "starting") expect(state[target].state).toBe("down");
-          expect(state.memory.watched - woke).toBeGreaterThanOrEqual(CALM.resume);
-        }
-      });
-    }),
-    { numRuns: 60 },
-  );
-});
-
-test("the rungs are climbed upwards, and what was given up is left alone until it is well or the operator says so", () => {
-  const height = { restart: 0, fix: 1, previous: 2 } as const;
-  fc.assert(
-    fc.property(life, (stretches) => {
-      const reached: Record<Target, number> = { engine: 0, gateway: 0 };
-      const well: Record<Target, number> = { engine: 0, gateway: 0 };
-      live(stretches, ({ deeds, state }, look, _real, before) => {
+test(
+  "no storm: in any hour, watched or real, no service is acted on more often than the bound",
+  () => {
+    fc.assert(
+      fc.property(life, (stretches) => {
+        const seen = deedsOf(stretches);
         for (const target of TARGETS) {
-          if (look.again || state.memory.rungs[target].tries === 0) reached[target] = 0;
-          well[target] = look.services[target].state === "up" ? well[target] + 1 : 0;
-          const deed = deeds.find((one) => one.target === target);
-          const halted = before?.halted.some((one) => one.id === target) === true;
-          if (halted && !look.again) {
-            expect(deed).toBeUndefined();
-            const lifted = !state.halted.some((one) => one.id === target);
-            if (lifted) expect(well[target] * TICK).toBeGreaterThanOrEqual(WELL);
+          const acts = of(seen, target);
+          for (const clock of ["real", "watched"] as const) {
+            for (const [at, one] of acts.entries()) {
+              const within = acts.slice(at).filter((two) => two[clock] - one[clock] < WINDOW);
+              expect(within.length).toBeLessThanOrEqual(MOST_IN_WINDOW);
+            }
           }
-          if (!deed) continue;
-          expect(height[deed.rung]).toBeGreaterThanOrEqual(reached[target]);
-          reached[target] = height[deed.rung];
-          if (target === "gateway") expect(deed.rung).not.toBe("previous");
         }
-      });
-    }),
-    { numRuns: 60 },
-  );
-});
+      }),
+      { numRuns: 60 },
+    );
+  },
+  LIMIT,
+);
 
-test("the person is not flooded: each alert at most once in half an hour, and twice more where it grew graver", () => {
-  fc.assert(
-    fc.property(life, (stretches) => {
-      const told = new Map<string, number[]>();
-      live(stretches, ({ notices, state }) => {
-        for (const { alert, because } of notices) {
-          expect(alert.level).not.toBe("info");
-          const times = told.get(alert.id) ?? [];
-          if (because === "again") {
-            expect(state.memory.watched - (times.at(-1) ?? 0)).toBeGreaterThanOrEqual(RETELL);
+test(
+  "between two acts on one service lies the wait of the first, unless the operator asked to try again",
+  () => {
+    fc.assert(
+      fc.property(life, (stretches) => {
+        const seen = deedsOf(stretches.filter(({ event }) => event !== "again"));
+        for (const target of TARGETS) {
+          const acts = of(seen, target);
+          for (const [at, one] of acts.entries()) {
+            const next = acts[at + 1];
+            if (next)
+              expect(next.watched - one.watched).toBeGreaterThanOrEqual(
+                waitAfter(one.deed.attempt),
+              );
           }
-          told.set(alert.id, [...times, state.memory.watched]);
         }
-      });
-      for (const times of told.values()) {
-        for (const one of times) {
-          const within = times.filter((two) => two >= one && two - one < RETELL);
-          expect(within.length).toBeLessThanOrEqual(3);
-        }
-      }
-    }),
-    { numRuns: 60 },
-  );
-});
+      }),
+      { numRuns: 60 },
+    );
+  },
+  LIMIT,
+);
 
-test("what is decided is a document that can be read back, however long it goes on", () => {
-  fc.assert(
-    fc.property(life, (stretches) => {
-      let last: WatchState | undefined;
-      live(stretches, ({ state }) => {
-        last = state;
-      });
-      const back: unknown = JSON.parse(JSON.stringify(last));
-      expect(parseWatch(back)).toEqual(JSON.parse(JSON.stringify(last)));
-      expect(JSON.stringify(last).length).toBeLessThan(20_000);
-    }),
-    { numRuns: 40 },
-  );
-});
+test(
+  "only what is down is acted on, and nothing right after a boot or a suspend",
+  () => {
+    fc.assert(
+      fc.property(life, (stretches) => {
+        let woke = Number.NEGATIVE_INFINITY;
+        live(stretches, ({ deeds, state }, look, _real, before) => {
+          const slept =
+            before !== undefined &&
+            (before.boot !== look.moment.boot || look.moment.asleep > (before.memory?.asleep ?? 0));
+          if (slept) woke = state.memory.watched;
+          for (const { target } of deeds) {
+            const service = look.services[target];
+            // one that has been starting for too long counts as down, too
+            expect(["down", "starting"]).toContain(service.state);
+            if (service.state === "starting") expect(state[target].state).toBe("down");
+            expect(state.memory.watched - woke).toBeGreaterThanOrEqual(CALM.resume);
+          }
+        });
+      }),
+      { numRuns: 60 },
+    );
+  },
+  LIMIT,
+);
+
+test(
+  "the rungs are climbed upwards, and what was given up is left alone until it is well or the operator says so",
+  () => {
+    const height = { restart: 0, fix: 1, previous: 2 } as const;
+    fc.assert(
+      fc.property(life, (stretches) => {
+        const reached: Record<Target, number> = { engine: 0, gateway: 0 };
+        const well: Record<Target, number> = { engine: 0, gateway: 0 };
+        live(stretches, ({ deeds, state }, look, _real, before) => {
+          for (const target of TARGETS) {
+            if (look.again || state.memory.rungs[target].tries === 0) reached[target] = 0;
+            well[target] = look.services[target].state === "up" ? well[target] + 1 : 0;
+            const deed = deeds.find((one) => one.target === target);
+            const halted = before?.halted.some((one) => one.id === target) === true;
+            if (halted && !look.again) {
+              expect(deed).toBeUndefined();
+              const lifted = !state.halted.some((one) => one.id === target);
+              if (lifted) expect(well[target] * TICK).toBeGreaterThanOrEqual(WELL);
+            }
+            if (!deed) continue;
+            expect(height[deed.rung]).toBeGreaterThanOrEqual(reached[target]);
+            reached[target] = height[deed.rung];
+            if (target === "gateway") expect(deed.rung).not.toBe("previous");
+          }
+        });
+      }),
+      { numRuns: 60 },
+    );
+  },
+  LIMIT,
+);
+
+test(
+  "the person is not flooded: each alert at most once in half an hour, and twice more where it grew graver",
+  () => {
+    fc.assert(
+      fc.property(life, (stretches) => {
+        const told = new Map<string, number[]>();
+        live(stretches, ({ notices, state }) => {
+          for (const { alert, because } of notices) {
+            expect(alert.level).not.toBe("info");
+            const times = told.get(alert.id) ?? [];
+            if (because === "again") {
+              expect(state.memory.watched - (times.at(-1) ?? 0)).toBeGreaterThanOrEqual(RETELL);
+            }
+            told.set(alert.id, [...times, state.memory.watched]);
+          }
+        });
+        for (const times of told.values()) {
+          for (const one of times) {
+            const within = times.filter((two) => two >= one && two - one < RETELL);
+            expect(within.length).toBeLessThanOrEqual(3);
+          }
+        }
+      }),
+      { numRuns: 60 },
+    );
+  },
+  LIMIT,
+);
+
+test(
+  "what is decided is a document that can be read back, however long it goes on",
+  () => {
+    fc.assert(
+      fc.property(life, (stretches) => {
+        let last: WatchState | undefined;
+        live(stretches, ({ state }) => {
+          last = state;
+        });
+        const back: unknown = JSON.parse(JSON.stringify(last));
+        expect(parseWatch(back)).toEqual(JSON.parse(JSON.stringify(last)));
+        expect(JSON.stringify(last).length).toBeLessThan(20_000);
+      }),
+      { numRuns: 40 },
+    );
+  },
+  LIMIT,
+);
