@@ -29,8 +29,10 @@ export function peerLines(view: PeerView, now: number): readonly string[] {
 }
 
 function heading({ name, state, since, last_seen: last, services }: PeerView, now: number): string {
-  const ago = (at: string) =>
-    `${at.slice(0, 19)}Z, ${duration(Math.max(0, now - Date.parse(at)))} ago`;
+  const ago = (at: string) => {
+    const age = now - Date.parse(at);
+    return `${at.slice(0, 19)}Z, ${age < 60_000 ? "just now" : `${duration(age)} ago`}`;
+  };
   if (state === "up") {
     const told = services ? `: engine ${services.engine}, gateway ${services.gateway}` : "";
     const long = since === undefined ? "" : `, up since ${since.slice(0, 19)}Z`;

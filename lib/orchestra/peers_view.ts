@@ -88,7 +88,10 @@ function staleOf(
   asOf: string | undefined,
   now: number,
 ): readonly string[] {
-  const old = (at: string) => duration(Math.max(0, now - Date.parse(at)));
+  const old = (at: string) => {
+    const age = now - Date.parse(at);
+    return age < 60_000 ? "less than a minute" : duration(age);
+  };
   return [
     asOf === undefined
       ? `nothing is known here of where the scripts of ${name} stand`

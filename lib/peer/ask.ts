@@ -4,7 +4,7 @@ import type { Act } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
 import type { Trust } from "../trust/offer.ts";
 import type { Failure } from "../unit.ts";
-import { peerFailure, sayToPeer } from "./channel.ts";
+import { bringPrograms, peerFailure, sayToPeer } from "./channel.ts";
 import type { Word } from "./word.ts";
 import { parseWord, WORD_LIMIT } from "./word_parse.ts";
 
@@ -43,7 +43,7 @@ export async function askHost(
     const word = parseWord(ran.stdout, peer.name);
     if (!word) {
       const why = `${peer.name} answered, but not in a form that this release knows`;
-      const fix = ["./bin/05_rsync_mirror", "--plan"];
+      const fix = bringPrograms(peer);
       return { answered: false, failure: { id: "peer-other-release", what, why, fix } };
     }
     return { answered: true, word, clockOff: Date.parse(word.at) - (sent + came) / 2 };

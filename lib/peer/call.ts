@@ -1,5 +1,5 @@
 /** `--host NAME`: a script carried out by the other host's own binary, over the operator's key. */
-import { ShelterError } from "../errors.ts";
+import { EXIT, ShelterError } from "../errors.ts";
 import { createAct } from "../machine/act.ts";
 import type { Machine } from "../machine/machine.ts";
 import { createProbe, type Probe } from "../machine/probe.ts";
@@ -7,7 +7,7 @@ import type { Trust } from "../trust/offer.ts";
 import { paired, readTrust } from "../trust/store.ts";
 import type { HostName } from "../unit.ts";
 import { boundedLines, TALK_LIMIT } from "./bounded_lines.ts";
-import { peerCommand, peerFailure } from "./channel.ts";
+import { bringPrograms, peerCommand, peerFailure } from "./channel.ts";
 import { touchContact } from "./contact.ts";
 import { CARRY_OUT, INTERRUPT } from "./operator.ts";
 
@@ -27,6 +27,10 @@ export interface PeerRun {
   readonly script: string;
   readonly argv: readonly string[];
 }
+
+/** ssh's own words, which stand before or instead of the script's. */
+const SSH_SAYS =
+  /^(ssh:|kex_|Connection |Host key|Permission denied|Warning: |@|client_loop:|Timeout, server|.*: Permission denied \(|Offending |Add correct |Someone could|IT IS POSSIBLE|It is also possible|The fingerprint|SHA256:|Please contact|Password auth|.*[Hh]ost key)/;
 
 /** The end of what it says on stderr, kept for an error, in lines. */
 const LAST_LINES = 20;
@@ -50,9 +54,14 @@ export async function runOnPeer(run: PeerRun, heard: Heard, signal: AbortSignal)
   });
   const last: string[] = [];
   let endless = false;
+  let begun = false;
   const lines = {
-    stdout: boundedLines(heard.out),
+    stdout: boundedLines((line) => {
+      begun = true;
+      heard.out(line);
+    }),
     stderr: boundedLines((line) => {
+      begun ||= !SSH_SAYS.test(line);
       last.push(line);
       if (last.length > LAST_LINES) last.shift();
       heard.err(line);
@@ -82,27 +91,24 @@ export async function runOnPeer(run: PeerRun, heard: Heard, signal: AbortSignal)
   }
   const code = ended.code ?? 255;
   const said = ended.error?.message ?? last.join("\n");
+  const ran = { code, stdout: "", stderr: said, timedOut: false };
   // 255 is ssh's own; none of ours is
-  if (code === 255) {
-    throw peerFailure(trust, what, { code, stdout: "", stderr: said, timedOut: false });
+  if (code === 255 && begun) {
+    throw new ShelterError(
+      "peer-lost",
+      what,
+      `the connection broke while ${peer} was at it: what it does there goes on, or is taken back by its next run`,
+      ["./bin/shelter", "status", "--host", peer],
+    );
   }
+  if (code === 255) throw peerFailure(trust, what, ran);
   touchContact(probe, act, peer);
   if (code === 126 || code === 127) {
-    const there = `${trust.user}@${trust.address}:${trust.home}/bin/`;
-    throw new ShelterError(
-      "peer-without-binaries",
-      what,
-      `no program of ours answers there: ${said}`,
-      [...["rsync", "-aH", `${home}/bin/`, there]],
-    );
+    const why = `no program of ours answers there: ${said}`;
+    throw new ShelterError("peer-without-binaries", what, why, bringPrograms(trust));
   }
-  if (code === 11 && said.includes(`may not ask for ${CARRY_OUT}`)) {
-    throw new ShelterError(
-      "peer-other-release",
-      what,
-      `the programs of ${peer} are of an older release, which does not know this request`,
-      ["./bin/05_rsync_mirror"],
-    );
+  if (code === EXIT.blocked && said.includes(`may not ask for ${CARRY_OUT}`)) {
+    throw peerFailure(trust, what, ran);
   }
   return code;
 }

@@ -70,9 +70,14 @@ export function sayToPeer(
   });
 }
 
+/** The command that brings this home's programs to a peer by the operator's own login: for one whose own can't be asked to take them. */
+export function bringPrograms(peer: Trust): readonly string[] {
+  return ["rsync", "-aH", "bin/", `${destination(peer)}:${peer.home}/bin/`];
+}
+
 /** What a failed call means for a person. */
 export function peerFailure(peer: Trust, what: string, ran: Ran): ShelterError {
-  const said = ran.stderr.trim().split("\n").slice(-2).join(" ");
+  const said = ran.stderr.trim().split("\n").slice(-2).join(" ").replaceAll("✗ ", "");
   if (/REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed/.test(ran.stderr)) {
     return new ShelterError(
       "host-key-changed",
@@ -88,6 +93,10 @@ export function peerFailure(peer: Trust, what: string, ran: Ran): ShelterError {
       `${peer.name} at ${peer.address} did not answer: ${said}`,
       ["./bin/shelter", "status"],
     );
+  }
+  if (/ may not ask for \S+$/m.test(ran.stderr)) {
+    const why = `the programs of ${peer.name} are of another release, which does not know this request`;
+    return new ShelterError("peer-other-release", what, why, bringPrograms(peer));
   }
   return new ShelterError("peer-refused", what, `${peer.name} ended with ${ran.code}: ${said}`);
 }

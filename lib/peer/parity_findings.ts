@@ -44,7 +44,7 @@ function ofPeer(facts: ParityFacts, peer: PeerLooked): readonly Finding[] {
         what: `what differs from ${name} is not known: ${why}`,
         why: grave
           ? "nothing is told to a host that may be another"
-          : "both hosts must be there to be compared",
+          : "only what both hosts tell can be compared",
         evidence: "its word over the witness key",
         ...(fix ? { fix } : {}),
       },

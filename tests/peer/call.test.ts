@@ -72,6 +72,18 @@ describe("is told apart:", () => {
     expect((await run(reaching(() => ran))).code).toMatchObject({ id });
   });
 
+  test("a line that breaks while the script is at work, from one that was never there", async () => {
+    const broke = { code: 255, stdout: "Fetching\n", stderr: "client_loop: send disconnect" };
+    expect((await run(reaching(() => broke))).code).toMatchObject({
+      id: "peer-lost",
+      fix: ["./bin/shelter", "status", "--host", "shadow"],
+    });
+    const timeout = "ssh: connect to host 192.0.2.2 port 22: Connection timed out";
+    expect((await run(reaching(() => ({ code: 255, stderr: timeout })))).code).toMatchObject({
+      id: "peer-unreachable",
+    });
+  });
+
   test("a host that this one is not paired with", async () => {
     const world = fakeMachine();
     open.push(world);

@@ -98,6 +98,8 @@ test("one that does not answer, answers nonsense, or speaks for another is a fac
   expect(await failed({ code: 11, stderr: "phantom is not paired with this host" })).toBe(
     "peer-refused",
   );
+  const older = "✗ a request of a paired host: witness may not ask for status\n";
+  expect(await failed({ code: 11, stderr: older })).toBe("peer-other-release");
   expect(await failed({ stdout: "{}" })).toBe("peer-other-release");
   expect(await failed({ stdout: "x".repeat(WORD_LIMIT * 2) })).toBe("peer-other-release");
 });
