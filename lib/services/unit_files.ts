@@ -129,6 +129,8 @@ function engineText(world: UnitWorld): string {
       // a large model on a slow disk: the program itself gives up sooner where something is wrong
       "TimeoutStartSec=30min",
       "TimeoutStopSec=15",
+      // told to stop is the program alone, which then stops the engine: an engine that ends first would look like one that died
+      "KillMode=mixed",
       `MemoryMax=${Math.ceil(engineMemory / MIB)}M`,
       // what is killed for want of memory is the engine, and all of it
       "OOMPolicy=kill",

@@ -13,10 +13,10 @@ import { engineHome } from "../support/engine_home.ts";
 import type { LabHost, Said } from "./host.ts";
 import { giveBinaries, HOME, said, USER } from "./two_hosts.ts";
 
-/** Gives a host the binaries, the live build of the engine and the small model. */
-export async function giveEngine(host: LabHost, bin: string): Promise<void> {
+/** Gives a host the live build of the engine and the small model, and the binaries where `bin` says where they are. */
+export async function giveEngine(host: LabHost, bin?: string): Promise<void> {
   const engine = await engineHome();
-  giveBinaries(host, bin);
+  if (bin !== undefined) giveBinaries(host, bin);
   const home = join(host.root, HOME);
   for (const part of ["runtime/llama.cpp", "runtime/verified", "models"]) {
     cpSync(join(engine, part), join(home, part), { recursive: true, verbatimSymlinks: true });
@@ -83,7 +83,7 @@ export async function ask(host: LabHost): Promise<string> {
     const key = (await Bun.file("${HOME}/runtime/services/gateway.key").text()).trim();
     const response = await fetch("http://127.0.0.1:8770/v1/chat/completions", { method: "POST",
       headers: { authorization: "Bearer " + key, "content-type": "application/json" },
-      body: JSON.stringify({ messages: [{ role: "user", content: "What is the capital of France?" }], max_tokens: 16, temperature: 0 }) });
+      body: JSON.stringify({ messages: [{ role: "user", content: "Count from 1 to 20." }], max_tokens: 16, temperature: 0 }) });
     const said = await response.json();
     console.log(response.status, said.choices?.[0]?.message?.content ?? JSON.stringify(said));`;
   const ran = await host.run([`${HOME}/bin/shelter`, "-e", code], {
