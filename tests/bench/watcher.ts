@@ -1,9 +1,10 @@
 /** What the watcher costs: its processor time and memory over ten minutes of watching a gateway, an engine and a paired host. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { plainEnvironment } from "../support/program.ts";
 import { watchedHome } from "../support/watched_home.ts";
 import type { Measured } from "./figure.ts";
-import { withFolder } from "./ways.ts";
+import { BIN, withFolder } from "./ways.ts";
 
 const MINUTE = 60_000;
 const MB = 1_000_000;
@@ -14,9 +15,10 @@ const TICKS = Number(Bun.spawnSync(["getconf", "CLK_TCK"]).stdout.toString()) ||
 export function figures(quick: boolean): Promise<readonly Measured[]> {
   return withFolder(async (folder) => {
     const watched = watchedHome(folder, join(folder, "home"));
-    const program = join(import.meta.dir, "watcher_program.ts");
-    const child = Bun.spawn([process.execPath, program, watched.home, "here"], {
-      stdio: ["ignore", "ignore", "inherit"],
+    const program = join(BIN, "06_phantom_watchdog");
+    const child = Bun.spawn([program, "run", "--home", watched.home], {
+      env: plainEnvironment(folder),
+      stdio: ["ignore", "ignore", "ignore"],
     });
     try {
       await until(() => watched.asked.status >= 2);
