@@ -90,7 +90,11 @@ async function watch(
     notifier.alive();
     await pause(tick, signal);
   }
-  await Promise.race([Promise.all([healing.idle(), telling.idle()]), Bun.sleep(GRACE)]);
+  const done = new AbortController();
+  await Promise.race([
+    Promise.all([healing.idle(), telling.idle()]).finally(() => done.abort()),
+    pause(GRACE, done.signal),
+  ]);
   if (last) paper.end({ ...last, ended: new Date(probe.now()).toISOString() });
 }
 

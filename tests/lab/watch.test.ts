@@ -13,6 +13,8 @@ const TOP = "/usr/local/lib/mountain-shelter";
 const STATE = `${HOME}/runtime/state/watch.json`;
 /** What the operator's own command was told. */
 const TOLD = `${HOME}/told.jsonl`;
+/** What the desktop was told. */
+const NOTIFIED = `${HOME}/notified`;
 
 let host: LabHost;
 let builds: { readonly live: string; readonly before: string };
@@ -27,6 +29,11 @@ beforeAll(async () => {
   await shell(
     `echo 'alerts: {command: [/usr/local/bin/tell-me]}' >${HOME}/shared.cfg && chown ${USER}: ${HOME}/shared.cfg`,
   );
+  // a desktop session, as far as the watcher looks at one
+  await shell(
+    `printf '#!/bin/sh\\necho "$@" >>%s\\n' ${NOTIFIED} >/usr/bin/notify-send && chmod 755 /usr/bin/notify-send`,
+  );
+  await shell("mkdir -p -m 755 /run/user/1000 && touch /run/user/1000/bus");
   const installed = await asRoot(host, "06_shadow_control", "--yes", "--json");
   const log =
     installed.code === 0 ? "" : await said(host, ["journalctl", "--no-pager", "-u", ENGINE]);
@@ -158,6 +165,7 @@ test("halt: when nothing helps the watcher stops, says why, tells the operator, 
     await until(30, "the operator's command", () =>
       told().some(({ alert }) => alert.id === "engine-halted"),
     );
+    expect(await said(host, ["cat", NOTIFIED])).toContain("the engine is given up");
     const banner = await host.run([`${HOME}/bin/shelter`, "status"], { as: USER });
     expect(banner.stdout + banner.stderr).toContain("given up");
     await Bun.sleep(30_000);
