@@ -32,6 +32,12 @@ export class Hashes {
     return one[1];
   }
 
+  /** True where the file was hashed before, and is another by now. */
+  changed(path: string, key: string): boolean {
+    const one = this.used.get(path) ?? this.known.get(path);
+    return one !== undefined && one[0] !== key;
+  }
+
   /** The hash of the first `bytes` of a file whose key is `key`; read only where it is not remembered. */
   async of(path: string, key: string, bytes?: number, signal?: AbortSignal): Promise<string> {
     const before = this.remembered(path, key);

@@ -51,13 +51,14 @@ export function heldModels(probe: Probe, hashes: Hashes): readonly OwnModel[] {
   const names = namedModels(probe);
   return storedFiles(probe).map(({ sha256: hash, path, bytes, proof, changed }) => {
     const entry = probe.stat(path);
-    const known = entry ? hashes.remembered(hash, keyOf(entry)) : undefined;
+    const key = entry ? keyOf(entry) : "";
+    const known = hashes.remembered(hash, key);
     return {
       sha256: hash,
       bytes,
       proven: proof !== undefined || known === hash,
       damaged: known !== undefined && known !== hash,
-      suspect: changed && known === undefined,
+      suspect: known === undefined && (changed || hashes.changed(hash, key)),
       names: names.filter((one) => one.sha256 === hash).map((one) => one.name),
     };
   });
