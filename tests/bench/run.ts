@@ -20,6 +20,7 @@ const PARTS: Readonly<Record<string, (quick: boolean) => Promise<readonly Measur
   size: () => Promise.resolve(size()),
   gateway: async (quick) => (await import("./gateway.ts")).figures(quick),
   watcher: async (quick) => (await import("./watcher.ts")).figures(quick),
+  failover: async () => (await import("./failover.ts")).figures(),
   engine: async (quick) => (await import("./served_vs_prebuilt.ts")).figures(quick),
 };
 

@@ -6,11 +6,11 @@ import { makeAuthority, type Authority, type Issued } from "../support/certifica
 import { serveScripted, type EngineServer } from "../support/engine_server.ts";
 import {
   freePort,
-  readAnswer,
   startGateway,
   worldFolder,
   type RunningGateway,
 } from "../support/gateway_world.ts";
+import { readAnswer } from "../support/read_answer.ts";
 import type { Script } from "../support/scripted_engine.ts";
 
 const SCRIPT: Script = { tokens: Array.from({ length: 120 }, (_, at) => ` word${at}`) };

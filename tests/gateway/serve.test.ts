@@ -9,12 +9,8 @@ import { complete } from "../../lib/llm/complete.ts";
 import { thisMachine } from "../../lib/machine/machine.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import { serveScripted, type EngineServer } from "../support/engine_server.ts";
-import {
-  readAnswer,
-  startGateway,
-  worldFolder,
-  type RunningGateway,
-} from "../support/gateway_world.ts";
+import { startGateway, worldFolder, type RunningGateway } from "../support/gateway_world.ts";
+import { readAnswer } from "../support/read_answer.ts";
 
 const place = worldFolder();
 const SECRET = "a sentence that nobody else may ever read";

@@ -1,5 +1,13 @@
 /** One booted Debian host of the lab: systemd as PID 1 in a container, with a network of its own. */
-import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { freshRoot, must, type Release } from "./base.ts";
 
@@ -13,6 +21,8 @@ export interface HostOptions {
   readonly bridge?: string;
   /** A login to make, with this name and uid 1000. */
   readonly user?: string;
+  /** Units of its packages that must not start by themselves. */
+  readonly mask?: readonly string[];
 }
 
 /** What a program on the host said. `code` is 128 + n after signal n. */
@@ -119,7 +129,8 @@ function startNspawn(root: string, { name, bridge }: HostOptions): Bun.Subproces
   );
 }
 
-function prepare(root: string, { name }: HostOptions): void {
+function prepare(root: string, { name, mask = [] }: HostOptions): void {
+  for (const unit of mask) symlinkSync("/dev/null", join(root, "etc/systemd/system", unit));
   writeFileSync(join(root, "etc/hostname"), `${name}\n`);
   writeFileSync(join(root, "etc/hosts"), `127.0.0.1 localhost\n127.0.1.1 ${name}\n`);
   writeFileSync(join(root, "etc/machine-id"), ""); // one of its own, made at boot

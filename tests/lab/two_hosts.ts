@@ -39,8 +39,8 @@ export interface TwoHosts {
   stop(): Promise<void>;
 }
 
-/** Boots both and connects them; the binaries of `bin` are put into each home. */
-export async function bootTwoHosts(bin: string): Promise<TwoHosts> {
+/** Boots both and connects them; the binaries of `bin` are put into each home. `more` are packages for shadow, whose units do not start by themselves. */
+export async function bootTwoHosts(bin: string, more: readonly string[] = []): Promise<TwoHosts> {
   const bridge = `ms${process.pid.toString(36)}`;
   await must(["ip", "link", "add", bridge, "type", "bridge"]);
   const up: LabHost[] = [];
@@ -51,10 +51,12 @@ export async function bootTwoHosts(bin: string): Promise<TwoHosts> {
   try {
     await must(["ip", "link", "set", bridge, "up"]);
     const boot = async (name: LabName, release: "trixie" | "bookworm") => {
-      const host = await bootHost({ name, release, include: PACKAGES, bridge, user: USER });
+      const added = name === "shadow" ? more : [];
+      const include = [...PACKAGES, ...added];
+      const mask = added.map((one) => `${one}.service`);
+      const host = await bootHost({ name, release, include, bridge, user: USER, mask });
       up.push(host);
-      await said(host, ["ip", "address", "replace", `${ADDRESS[name]}/24`, "dev", "host0"]);
-      await said(host, ["ip", "link", "set", "host0", "up"]);
+      await connect(host);
       giveBinaries(host, bin);
       await said(host, ["chown", "-R", `${USER}:${USER}`, `/home/${USER}`]);
       return host;
@@ -77,6 +79,13 @@ export async function bootTwoHosts(bin: string): Promise<TwoHosts> {
     await stop();
     throw error;
   }
+}
+
+/** Gives a booted host its address: it is not kept over a boot. */
+export async function connect(host: LabHost): Promise<void> {
+  const address = `${ADDRESS[host.name as LabName]}/24`;
+  await said(host, ["ip", "address", "replace", address, "dev", "host0"]);
+  await said(host, ["ip", "link", "set", "host0", "up"]);
 }
 
 /** Runs a program that must succeed. */
