@@ -194,8 +194,8 @@ test("the other kind of host's watcher is none of this host's business, once it 
     const one = { ...status(script, "blocked", 0), facts: { kind } };
     return boardOf((flag) => (flag === one.flag ? one : undefined), [], NOW);
   };
-  const row = (board: readonly BoardRow[], script: ScriptId) =>
-    board.find((one) => one.script === script);
+  const row = (all: readonly BoardRow[], script: ScriptId) =>
+    all.find((one) => one.script === script);
   const other = row(rows("06_phantom_watchdog", "shadow"), "06_phantom_watchdog");
   expect(other).toMatchObject({
     standing: "open",
