@@ -66,8 +66,10 @@ async function watch(
   const healing = createHealing(context);
   const telling = createTelling(context);
   const paper = createPaper(context);
+  const stumbled = createStumbling(context);
   let last = lastState(context);
-  for (let first = true; !signal.aborted; first = false) {
+  let first = true;
+  const turn = async () => {
     const look: Look = {
       ...(await eyes()),
       first,
@@ -87,7 +89,16 @@ async function watch(
     for (const notice of notices) telling.tell(notice);
     if (first) notifier.ready(statusLine(state));
     else notifier.status(statusLine(state));
+    first = false;
     notifier.alive();
+  };
+  while (!signal.aborted) {
+    try {
+      await turn();
+    } catch (error) {
+      // no sign of life: if this goes on, systemd starts a watcher that may do better
+      stumbled(error);
+    }
     await pause(tick, signal);
   }
   const done = new AbortController();
@@ -96,6 +107,16 @@ async function watch(
     pause(GRACE, done.signal),
   ]);
   if (last) paper.end({ ...last, ended: new Date(probe.now()).toISOString() });
+}
+
+/** Says why a look failed, once for each reason in a row. */
+function createStumbling({ say }: CallContext): (error: unknown) => void {
+  let said = "";
+  return (error) => {
+    const { what, why } = asFailure(readable(error));
+    if (said !== why) say.line(`A look failed: ${what}: ${why}`);
+    said = why;
+  };
 }
 
 /** The state on disk: written when it says something else than before, and now and then. */
