@@ -3,6 +3,7 @@ import { isDone, readStatus } from "../keep/status.ts";
 import type { Act } from "../machine/act.ts";
 import type { Uptime } from "../machine/clock.ts";
 import type { Probe } from "../machine/probe.ts";
+import { MIRROR_FLAG } from "../mirror/places.ts";
 import { ENGINE_UNIT, GIVEN_UP, SYSTEMD } from "../services/places.ts";
 import { buildsOfUnit } from "../services/root_acts.ts";
 import { uselessCures } from "./cures.ts";
@@ -49,7 +50,7 @@ export function createEyes(probe: Probe, act: Act, uptime: () => Uptime): () => 
 
 /** The last mirror run, where that ended well; its due age where this host mirrors at all. */
 function mirrorOf(probe: Probe): Look["mirror"] {
-  const status = readStatus(probe, "mirror_synced");
+  const status = readStatus(probe, MIRROR_FLAG);
   if (status === undefined || "damaged" in status) return {};
   return { due: MIRROR_DUE, ...(isDone(status) ? { at: Date.parse(status.at) } : {}) };
 }
