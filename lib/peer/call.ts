@@ -7,7 +7,7 @@ import type { Trust } from "../trust/offer.ts";
 import { paired, readTrust } from "../trust/store.ts";
 import type { HostName } from "../unit.ts";
 import { boundedLines, TALK_LIMIT } from "./bounded_lines.ts";
-import { bringPrograms, peerCommand, peerFailure } from "./channel.ts";
+import { peerCommand, peerFailure } from "./channel.ts";
 import { touchContact } from "./contact.ts";
 import { CARRY_OUT, INTERRUPT } from "./operator.ts";
 
@@ -39,7 +39,7 @@ const LAST_LINES = 20;
  * Runs one of the 21 names on a paired host, with these flags, and hands its words over line by line. When `signal` fires the run there is told to take
  * itself back, and waited for; should we be gone ourselves, it takes itself back as well.
  * @returns its exit code.
- * @throws ShelterError "not-paired", "peer-unreachable", "host-key-changed", "peer-other-release", "peer-without-binaries" or "peer-endless".
+ * @throws ShelterError "not-paired", "peer-lost", "peer-endless", or what `peerFailure` names.
  */
 export async function runOnPeer(run: PeerRun, heard: Heard, signal: AbortSignal): Promise<number> {
   const { machine, home, host, peer, script, argv } = run;
@@ -102,14 +102,10 @@ export async function runOnPeer(run: PeerRun, heard: Heard, signal: AbortSignal)
     );
   }
   if (code === 255) throw peerFailure(trust, what, ran);
+  const noProgram = code === 126 || code === 127;
+  const unknown = code === EXIT.blocked && said.includes(`may not ask for ${CARRY_OUT}`);
+  if (noProgram || unknown) throw peerFailure(trust, what, ran);
   touchContact(probe, act, peer);
-  if (code === 126 || code === 127) {
-    const why = `no program of ours answers there: ${said}`;
-    throw new ShelterError("peer-without-binaries", what, why, bringPrograms(trust));
-  }
-  if (code === EXIT.blocked && said.includes(`may not ask for ${CARRY_OUT}`)) {
-    throw peerFailure(trust, what, ran);
-  }
   return code;
 }
 

@@ -77,26 +77,34 @@ export function bringPrograms(peer: Trust): readonly string[] {
 
 /** What a failed call means for a person. */
 export function peerFailure(peer: Trust, what: string, ran: Ran): ShelterError {
+  const { name, address } = peer;
   const said = ran.stderr.trim().split("\n").slice(-2).join(" ").replaceAll("✗ ", "");
+  const failed = (id: string, why: string, fix?: readonly string[]) =>
+    new ShelterError(id, what, why, fix);
+  const anew = ["./bin/shelter", "pair", name, "--anew"];
   if (/REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed/.test(ran.stderr)) {
-    return new ShelterError(
-      "host-key-changed",
-      what,
-      `${peer.name} at ${peer.address} shows another host key than the one that was pinned: it was set up anew, or it is not ${peer.name}`,
-      ["./bin/shelter", "pair", peer.name],
-    );
+    const why = `${name} at ${address} shows another host key than the one that was pinned: it was set up anew, or it is not ${name}`;
+    return failed("host-key-changed", why, anew);
+  }
+  if (/^\S+: Permission denied \(/m.test(ran.stderr)) {
+    const why = `${name} at ${address} does not take this host's key: the pairing was taken back there, or the key can't be read here (${said})`;
+    return failed("key-refused", why, anew);
+  }
+  if (/(failed to execute|spawn) ssh\b/.test(ran.stderr)) {
+    const install = ["sudo", "apt-get", "install", "-y", "openssh-client"];
+    return failed("needs-ssh", "this host has no ssh", install);
   }
   if (ran.timedOut || ran.code === 255) {
-    return new ShelterError(
-      "peer-unreachable",
-      what,
-      `${peer.name} at ${peer.address} did not answer: ${said}`,
-      ["./bin/shelter", "status"],
-    );
+    const why = `${name} at ${address} did not answer: ${said === "" ? "it took too long" : said}`;
+    return failed("peer-unreachable", why, ["./bin/shelter", "status"]);
+  }
+  if (ran.code === 126 || ran.code === 127) {
+    const why = `no program of ours answers there: ${said}`;
+    return failed("peer-without-binaries", why, bringPrograms(peer));
   }
   if (/ may not ask for \S+$/m.test(ran.stderr)) {
-    const why = `the programs of ${peer.name} are of another release, which does not know this request`;
-    return new ShelterError("peer-other-release", what, why, bringPrograms(peer));
+    const why = `the programs of ${name} are of another release, which does not know this request`;
+    return failed("peer-other-release", why, bringPrograms(peer));
   }
-  return new ShelterError("peer-refused", what, `${peer.name} ended with ${ran.code}: ${said}`);
+  return failed("peer-refused", `${name} ended with ${ran.code}: ${said}`);
 }

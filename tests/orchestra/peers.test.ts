@@ -126,7 +126,8 @@ describe("a host that is gone", () => {
     const { phantom, power } = await homes();
     Object.assign(power, { on: false, why: "Host key verification failed." });
     const { view, text } = await look(phantom);
-    expect(view).toMatchObject({ state: "unknown", fix: ["./bin/shelter", "pair", "shadow"] });
+    const fix = ["./bin/shelter", "pair", "shadow", "--anew"];
+    expect(view).toMatchObject({ state: "unknown", fix });
     expect(text).toContain("another host key");
   });
 });

@@ -66,6 +66,11 @@ describe("is told apart:", () => {
       { code: 255, stderr: "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!" },
     ],
     ["peer-unreachable", { code: 255, stderr: "ssh: connect to host: No route to host" }],
+    ["key-refused", { code: 255, stderr: "op@192.0.2.2: Permission denied (publickey)." }],
+    [
+      "needs-ssh",
+      { code: 127, stderr: "setpriv: failed to execute ssh: No such file or directory" },
+    ],
     ["peer-without-binaries", { code: 127, stderr: "sh: 1: shelter: not found" }],
     ["peer-other-release", { code: 11, stderr: "operator may not ask for carry-out" }],
   ])("%s", async (id, ran) => {
