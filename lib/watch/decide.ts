@@ -68,7 +68,7 @@ export function decide(last: WatchState | undefined, look: Look, host: HostName)
       ...serviceConditions("engine", engine, look),
       ...serviceConditions("gateway", gateway, look),
       ...peers.flatMap((one) => one.conditions),
-      ...(calm ? [] : conditionsOf(measured)),
+      ...conditionsOf(measured),
       ...(time.clockSet === 0 ? [] : [clockWasSet(time.clockSet)]),
     ],
     now,

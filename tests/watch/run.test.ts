@@ -4,6 +4,7 @@ import { readJournal } from "../../lib/keep/journal.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import type { CallContext } from "../../lib/unit.ts";
 import { runWatcher } from "../../lib/watch/run.ts";
+import type { WatchState } from "../../lib/watch/state.ts";
 import { FAKE_HOME } from "../support/fake_machine.ts";
 import { ACTIVE, calm, FAILED, HOST, until, WatcherWorld } from "./watcher_world.ts";
 
@@ -173,6 +174,32 @@ test("a look that fails is said once and gives no sign of life; the next good on
   expect(w.lines.filter((line) => line.startsWith("A look failed"))).toHaveLength(1);
   w.hands.remove = remove;
   await until(() => told.length > alive);
+});
+
+test("the state is on disk at once where it changed, and else every ten seconds", async () => {
+  const written: WatchState[] = [];
+  const { write } = w.hands;
+  w.hands.write = (path, content, mode) => {
+    if (path.endsWith("/watch.json")) written.push(JSON.parse(String(content)) as WatchState);
+    write(path, content, mode);
+  };
+  w.start();
+  await w.state(calm);
+  const STOPPED = "LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n";
+  for (let turn = 0; turn < 3; turn++) {
+    w.killEngine(STOPPED);
+    await w.state((one) => one.engine.state === "stopped");
+    w.unit.engine = ACTIVE;
+    w.watched.answers.engine = "up";
+    await w.state((one) => one.engine.state === "up");
+  }
+  const turns = written.filter(({ engine }, at) => engine.state !== written[at - 1]?.engine.state);
+  expect(turns.length).toBeGreaterThanOrEqual(7);
+  for (const { engine, at } of turns) expect(engine.since).toBe(at);
+  const quiet = written.length;
+  const from = w.uptime;
+  await until(() => w.uptime > from + 200_000);
+  expect(written.length - quiet).toBeLessThanOrEqual(22);
 });
 
 test("two watchers in one home: the second says whose it is", async () => {
