@@ -23,6 +23,7 @@ export const peer: Command = async ({ machine, place, want, units }) => {
       return { line, further: (heard) => void hearAll(open, heard) };
     },
     print,
+    remark: (line) => void process.stderr.write(`${line}\n`),
     send: (bytes) =>
       new Promise((resolve, reject) => {
         process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));

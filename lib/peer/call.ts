@@ -9,7 +9,7 @@ import type { HostName } from "../unit.ts";
 import { boundedLines, TALK_LIMIT } from "./bounded_lines.ts";
 import { peerCommand, peerFailure } from "./channel.ts";
 import { touchContact } from "./contact.ts";
-import { CARRY_OUT, INTERRUPT } from "./operator.ts";
+import { BEGINS, CARRY_OUT, INTERRUPT, releaseLine } from "./operator.ts";
 
 /** Where the words of the other host go, line by line. */
 export interface Heard {
@@ -27,10 +27,6 @@ export interface PeerRun {
   readonly script: string;
   readonly argv: readonly string[];
 }
-
-/** ssh's own words, which stand before or instead of the script's. */
-const SSH_SAYS =
-  /^(ssh:|kex_|Connection |Host key|Permission denied|Warning: |@|client_loop:|Timeout, server|.*: Permission denied \(|Offending |Add correct |Someone could|IT IS POSSIBLE|It is also possible|The fingerprint|SHA256:|Please contact|Password auth|.*[Hh]ost key)/;
 
 /** The end of what it says on stderr, kept for an error, in lines. */
 const LAST_LINES = 20;
@@ -56,12 +52,14 @@ export async function runOnPeer(run: PeerRun, heard: Heard, signal: AbortSignal)
   let endless = false;
   let begun = false;
   const lines = {
-    stdout: boundedLines((line) => {
-      begun = true;
-      heard.out(line);
-    }),
+    stdout: boundedLines(heard.out),
     stderr: boundedLines((line) => {
-      begun ||= !SSH_SAYS.test(line);
+      if (!begun && line.startsWith(BEGINS)) {
+        begun = true;
+        const release = line.slice(BEGINS.length);
+        if (release !== releaseLine()) heard.err(`${peer} runs another release: ${release}`);
+        return;
+      }
       last.push(line);
       if (last.length > LAST_LINES) last.shift();
       heard.err(line);

@@ -1,4 +1,5 @@
 /** What the operator's key of a paired host may ask for: proofs, an exchange of keys, runs of the scripts, and models by their hash. */
+import { RELEASE } from "../release.ts";
 import { OFFER_LIMIT } from "../trust/offer.ts";
 import { challenge, challengeText } from "../trust/exchange.ts";
 import { signText } from "../trust/signature.ts";
@@ -11,6 +12,14 @@ import { refused } from "./words.ts";
 /** The verb with which a script is carried out here, and the line that has it take itself back. */
 export const CARRY_OUT = "carry-out";
 export const INTERRUPT = "interrupt";
+/** What stands before the script's own words on stderr, followed by the release: from here on a broken line means that something was begun. */
+export const BEGINS = "shelter begins: ";
+
+/** This host's release in a line, without what differs from host to host by design. */
+export function releaseLine(): string {
+  const { version, commit, dirty } = RELEASE;
+  return `${version} ${commit?.slice(0, 12) ?? "of no commit"}${dirty ? " with changes" : ""}`;
+}
 
 export const answerOperator: Answers = async (request, trust, verb, words) => {
   const context = contextOf(request);
@@ -43,6 +52,7 @@ async function carryOut(request: PeerRequest): Promise<number> {
   opening.further((line) => {
     if (line === undefined || line === INTERRUPT) request.interrupt();
   });
+  request.remark(`${BEGINS}${releaseLine()}`);
   return request.runScript(script, argv);
 }
 

@@ -27,6 +27,8 @@ export interface PeerRequest {
   /** Its first line, at most `limit` characters, with the input left open. */
   readonly opening: (limit: number) => Promise<Opening>;
   readonly print: (text: string) => void;
+  /** Prints a line on stderr. */
+  readonly remark: (line: string) => void;
   /** Sends bytes as they are, and waits until they are taken. */
   readonly send: (bytes: Uint8Array) => Promise<void>;
   /** Runs one of the 21 names with these flags and prints what it says; gives its exit code. */

@@ -63,7 +63,7 @@ describe("is told apart:", () => {
   test.each([
     [
       "host-key-changed",
-      { code: 255, stderr: "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!" },
+      { code: 255, stderr: "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\n  remove with:" },
     ],
     ["peer-unreachable", { code: 255, stderr: "ssh: connect to host: No route to host" }],
     ["key-refused", { code: 255, stderr: "op@192.0.2.2: Permission denied (publickey)." }],
@@ -78,11 +78,15 @@ describe("is told apart:", () => {
   });
 
   test("a line that breaks while the script is at work, from one that was never there", async () => {
-    const broke = { code: 255, stdout: "Fetching\n", stderr: "client_loop: send disconnect" };
+    const stderr = "shelter begins: 9.9.9 abc\nFetching\nclient_loop: send disconnect";
+    const broke = { code: 255, stderr };
     expect((await run(reaching(() => broke))).code).toMatchObject({
       id: "peer-lost",
       fix: ["./bin/shelter", "status", "--host", "shadow"],
     });
+    expect((await run(reaching(() => broke))).err[0]).toBe(
+      "shadow runs another release: 9.9.9 abc",
+    );
     const timeout = "ssh: connect to host 192.0.2.2 port 22: Connection timed out";
     expect((await run(reaching(() => ({ code: 255, stderr: timeout })))).code).toMatchObject({
       id: "peer-unreachable",

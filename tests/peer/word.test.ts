@@ -79,7 +79,7 @@ test("a later run on that host counts as a contact, and a pairing that is taken 
     ...{ machine: shadow.machine, place: { home: FAKE_HOME, host: "shadow" } },
     ...{ words: ["forget", "phantom"], original: undefined, connection: undefined },
     ...{ input: nothing, opening: nothing, send: nothing, runScript: nothing },
-    ...{ print: () => undefined, interrupt: () => undefined },
+    ...{ print: () => undefined, remark: () => undefined, interrupt: () => undefined },
   });
   expect([code, lastContact(there.probe, "phantom")]).toEqual([0, undefined]);
 });

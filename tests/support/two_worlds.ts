@@ -65,6 +65,7 @@ export function sshTo(there: FakeWorld, name: string, from: string): FakeProgram
     const role = argv[argv.indexOf("-i") + 1]?.split("/").at(-1) ?? "";
     const words = argv.slice(argv.indexOf("--") + 2);
     let stdout = "";
+    let stderr = "";
     try {
       const code = await answerPeer({
         machine: there.machine,
@@ -75,6 +76,7 @@ export function sshTo(there: FakeWorld, name: string, from: string): FakeProgram
         input: () => Promise.resolve(input),
         opening: () =>
           Promise.resolve({ line: input.split("\n")[0] ?? "", further: () => undefined }),
+        remark: (line) => void (stderr += `${line}\n`),
         print: (text) => void (stdout += `${text}\n`),
         send: (bytes) => {
           stdout += Buffer.from(bytes).toString("latin1");
@@ -86,10 +88,10 @@ export function sshTo(there: FakeWorld, name: string, from: string): FakeProgram
         },
         interrupt: () => undefined,
       });
-      return { code, stdout };
+      return { code, stdout, stderr };
     } catch (error) {
       const { what, why } = asFailure(error);
-      return { code: 11, stdout, stderr: `${what}: ${why}\n` };
+      return { code: 11, stdout, stderr: `${stderr}${what}: ${why}\n` };
     }
   };
 }
