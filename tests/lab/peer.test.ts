@@ -8,16 +8,7 @@ import type { RunReport } from "../../lib/unit.ts";
 import { ggufFile, tinyModel } from "../support/gguf_writer.ts";
 import { catalogueText, type TestModel } from "../support/models.ts";
 import type { LabHost, Said } from "./host.ts";
-import {
-  ADDRESS,
-  bootTwoHosts,
-  fingerprintOfHost,
-  giveLogin,
-  HOME,
-  said,
-  type TwoHosts,
-  USER,
-} from "./two_hosts.ts";
+import { bootPairedHosts, HOME, said, type TwoHosts, USER } from "./two_hosts.ts";
 
 /** Of the lab's one user. */
 const UID = 1000;
@@ -26,12 +17,7 @@ const LOOK = 15_000;
 
 let lab: TwoHosts;
 beforeAll(async () => {
-  lab = await bootTwoHosts(process.env["SHELTER_TEST_BIN"] ?? "bin");
-  await giveLogin(lab.phantom, lab.shadow);
-  const accept = await fingerprintOfHost(lab.shadow);
-  const pair = ["shelter", "pair", "shadow", "--address", ADDRESS.shadow, "--accept", accept];
-  const paired = await lab.shelter(lab.phantom, pair);
-  if (paired.code !== 0) throw new Error(paired.stderr + paired.stdout);
+  lab = await bootPairedHosts(process.env["SHELTER_TEST_BIN"] ?? "bin");
 }, 600_000);
 afterAll(async () => {
   await lab.stop();

@@ -117,6 +117,18 @@ export async function giveLogin(from: LabHost, to: LabHost): Promise<void> {
   await said(to, append, USER);
 }
 
+/** Boots both and pairs phantom with shadow. */
+export async function bootPairedHosts(bin: string): Promise<TwoHosts> {
+  const lab = await bootTwoHosts(bin);
+  await giveLogin(lab.phantom, lab.shadow);
+  const accept = await fingerprintOfHost(lab.shadow);
+  const pair = ["shelter", "pair", "shadow", "--address", ADDRESS.shadow, "--accept", accept];
+  const paired = await lab.shelter(lab.phantom, pair);
+  if (paired.code === 0) return lab;
+  await lab.stop();
+  throw new Error(paired.stderr + paired.stdout);
+}
+
 /** The fingerprint that a host itself says it has. */
 export async function fingerprintOfHost(host: LabHost): Promise<string> {
   const line = await said(host, ["ssh-keygen", "-lf", "/etc/ssh/ssh_host_ed25519_key.pub"]);
