@@ -17,10 +17,9 @@ import {
 } from "./held.ts";
 import { type ModelPlan, planModels } from "./models.ts";
 import { type OwnSide, ownSide } from "./own.ts";
-import { isShared } from "./places.ts";
+import { isShared, releaseFolder } from "./places.ts";
 import { judgeRelease, lookAtRelease, type ReleaseLook } from "./release.ts";
 import { rememberedManifest } from "./remembered.ts";
-import type { RefusedEntry } from "./scan.ts";
 import { ask, ciphersFor, mirrorSsh, readingHands } from "./talk.ts";
 import { agreedOf, differ, merge, type Merge, type States, type Verdict } from "./three_way.ts";
 import { lookAtTimer, type TimerFacts } from "./timer.ts";
@@ -56,8 +55,6 @@ export interface MirrorFacts {
   readonly keep: number;
   readonly timer: TimerFacts;
   readonly peers: readonly PeerFacts[];
-  /** Shared paths that can't be mirrored. */
-  readonly refused: readonly RefusedEntry[];
   /** Why shared.cfg is not sent on; undefined where it is sound. */
   readonly configDamaged?: string;
 }
@@ -81,24 +78,26 @@ export async function observeMirror(probe: Probe, want: Args): Promise<MirrorFac
   const ciphers = ciphersFor(probe);
   // the peers are asked first: they look at themselves while we do
   const asked = peers.map((trust) => askState(probe, trust, ciphers));
-  for (const one of asked) one.catch(() => undefined);
   const hashes = homeHashes(probe);
-  const shared = await lookAtShared(probe, hashes);
   const config = await lookAtConfig(probe);
   const models = modelHashes(probe);
   if (want["verify"] === true) await hashModels(probe, models, () => true);
   else await hashModels(probe, models, (one) => one.suspect);
   const choice = choiceOf(want);
   const found: PeerFacts[] = [];
-  for (const [at, trust] of peers.entries()) {
+  const mine = {
+    shared: await lookAtShared(probe, hashes),
+    hashes,
+    models: heldModels(probe, models),
+    choice,
+    config: config.state,
+  };
+  for (const one of asked) {
     try {
-      const state = await asked[at];
-      if (!state) continue;
-      const own = { shared: shared.states, hashes, models: heldModels(probe, models) };
-      found.push(await lookAtPeer(probe, trust, state, own, choice, config.state));
+      found.push(await lookAtPeer(probe, one, mine));
     } catch (error) {
       if (!(error instanceof ShelterError)) throw error;
-      found.push({ name: trust.name, reached: false, failure: error.failure() });
+      found.push({ name: one.trust.name, reached: false, failure: error.failure() });
     }
   }
   return {
@@ -109,24 +108,25 @@ export async function observeMirror(probe: Probe, want: Args): Promise<MirrorFac
     keep: (await retentionOf(probe)).mirrors,
     timer: await lookAtTimer(probe),
     peers: found,
-    refused: shared.refused,
     ...(isSound(config.state) ? {} : { configDamaged: config.state }),
   };
 }
 
-async function askState(
-  probe: Probe,
-  trust: Trust,
-  ciphers: readonly string[],
-): Promise<{ readonly state: PeerState; readonly manifest: Manifest | undefined }> {
+/** What a peer said, and what was looked at here meanwhile, on the guess that it has what it was sent last. */
+interface Asked {
+  readonly trust: Trust;
+  readonly answer: Promise<string>;
+  readonly remembered: ReturnType<typeof rememberedManifest>;
+}
+
+function askState(probe: Probe, trust: Trust, ciphers: readonly string[]): Asked {
   const remembered = rememberedManifest(probe, trust.name);
   const hands = readingHands(probe);
   const argv = mirrorSsh(hands, probe.home, trust, ciphers);
   const words = ["state", ...(remembered ? [remembered.digest] : [])];
-  const said = await ask(hands, argv, trust, words, { timeout: 10 * 60_000 });
-  const state = parseState(said, trust.name);
-  const same = state.digest !== null && state.digest === remembered?.digest;
-  return { state, manifest: state.manifest ?? (same ? remembered.manifest : undefined) };
+  const answer = ask(hands, argv, trust, words, { timeout: 10 * 60_000 });
+  answer.catch(() => undefined); // awaited later, peer by peer
+  return { trust, answer, remembered };
 }
 
 async function hashModels(
@@ -139,20 +139,31 @@ async function hashModels(
   }
 }
 
+/** This host's side, as far as it is the same for all peers. */
+interface Mine {
+  readonly shared: States;
+  readonly hashes: ReturnType<typeof homeHashes>;
+  readonly models: ReturnType<typeof heldModels>;
+  readonly choice: Choice | undefined;
+  readonly config: string;
+}
+
 async function lookAtPeer(
   probe: Probe,
-  trust: Trust,
-  { state, manifest }: { readonly state: PeerState; readonly manifest: Manifest | undefined },
-  mine: {
-    readonly shared: States;
-    readonly hashes: ReturnType<typeof homeHashes>;
-    readonly models: ReturnType<typeof heldModels>;
-  },
-  choice: Choice | undefined,
-  config: string,
+  { trust, answer, remembered }: Asked,
+  mine: Mine,
 ): Promise<ReachedPeer> {
   const peer = trust.name;
+  const { choice, config } = mine;
   const settled = new Set(choice?.take === "mine" ? [choice.path] : []);
+  const compare = (held: Manifest | undefined, release: boolean) =>
+    ownSide(probe, peer, held, mine.hashes, { release, sentAnyway: settled });
+  // while the peer looks at itself: what it was sent last is most likely what it has
+  const last = remembered?.manifest();
+  const withRelease = last?.files.some((one) => one.path.startsWith(releaseFolder(peer))) ?? false;
+  const early = last ? await compare(last, withRelease) : undefined;
+  const state = parseState(await answer, peer);
+  const asRemembered = last !== undefined && state.digest === remembered?.digest;
   const records = { mine: agreedWith(probe, peer), theirs: state.agreed };
   const onlyShared = (states: States) =>
     Object.fromEntries(Object.entries(states).filter(([path]) => isShared(path)));
@@ -168,10 +179,10 @@ async function lookAtPeer(
   const look = await lookAtRelease(probe, peer, mine.hashes);
   const verdict = judgeRelease(look, base, state.program, peer, settled);
   const goes = look.program !== null && look.damaged === undefined && GOES.has(verdict);
-  const own = await ownSide(probe, peer, manifest, mine.hashes, {
-    release: goes,
-    sentAnyway: settled,
-  });
+  const own =
+    early && asRemembered && goes === withRelease
+      ? early
+      : await compare(state.manifest ?? (asRemembered ? last : undefined), goes);
   const agreed = {
     ...merged.agreed,
     ...models.agreed,

@@ -91,9 +91,10 @@ async function pushThrough(
     false,
   );
   tree.catch(() => undefined); // it is awaited below, also where hashing fails first
-  const sent = await provenModels(context, models, wanted.models);
-  const travelling = sendModels(context, trust, connection, sent);
+  // hashed while they travel: what turns out to be damaged is not named in the commit, and so never gets a name over there
+  const travelling = sendModels(context, trust, connection, wanted.models);
   travelling.catch(() => undefined);
+  const sent = await soundModels(context, models, wanted.models);
   let listed = await listFiles(files, hashes, signal);
   await tree;
   await travelling;
@@ -151,8 +152,8 @@ async function listFiles(
   return listed;
 }
 
-/** Only models that are what their names say: what was not proven yet is read first. */
-async function provenModels(
+/** Only models that are what their names say: what was not proven yet is read. What changed since it was proven was read before the plan. */
+async function soundModels(
   { probe, say, signal }: CallContext,
   hashes: Hashes,
   models: readonly SentModel[],
@@ -167,8 +168,10 @@ async function provenModels(
     const { sha256 } = model;
     const entry = probe.stat(inHome.store(probe.home, sha256));
     if (!entry) continue;
-    if (proven.has(sha256) || (await hashes.of(sha256, keyOf(entry), undefined, signal)) === sha256)
-      sound.push(model);
+    const is = proven.has(sha256)
+      ? sha256
+      : await hashes.of(sha256, keyOf(entry), undefined, signal);
+    if (is === sha256) sound.push(model);
     else say.line(`${inHome.store(probe.home, sha256)} is damaged: it is not sent`);
   }
   return sound;

@@ -8,18 +8,29 @@ import { type Manifest, manifestOf } from "./wire.ts";
 
 const place = (home: string, peer: HostName) => inHome.work(home, "mirror", `sent-${peer}.json`);
 
+/** A manifest that is remembered. It is read only when it is asked for: its digest goes to the peer first. */
+interface Remembered {
+  readonly digest: string;
+  readonly manifest: () => Manifest | undefined;
+}
+
 /** The manifest as it was sent, and its digest; undefined where it is forgotten. */
 export function rememberedManifest(
   probe: Pick<Probe, "home" | "text">,
   peer: HostName,
-): { readonly digest: string; readonly manifest: Manifest } | undefined {
+): Remembered | undefined {
   const text = probe.text(place(probe.home, peer));
   if (text === undefined) return undefined;
-  try {
-    return { digest: digestOf(text), manifest: manifestOf(JSON.parse(text), peer) };
-  } catch {
-    return undefined; // then the peer tells it
-  }
+  return {
+    digest: digestOf(text),
+    manifest: () => {
+      try {
+        return manifestOf(JSON.parse(text), peer);
+      } catch {
+        return undefined; // then the peer tells it
+      }
+    },
+  };
 }
 
 /** Remembers a manifest. */

@@ -328,7 +328,9 @@ test("100 kill -9 at random moments: no half-visible file, and nothing lost", as
 
 /** Starts a run and kills it, or what serves it on the other side, after so many seconds; tells whether there was something to kill. */
 async function killed(side: "here" | "there", seconds: number): Promise<boolean> {
-  const kill = side === "here" ? "kill -9 $p 2>/dev/null && echo killed" : "true";
+  // one that has ended and was not waited for yet can still be sent a signal
+  const kill =
+    side === "here" ? "grep -qv ') Z ' /proc/$p/stat && kill -9 $p && echo killed" : "true";
   const command = `${HOME}/bin/${MIRROR} >/dev/null 2>&1 & p=$!; sleep ${seconds.toFixed(3)}; ${kill}; wait $p 2>/dev/null; true`;
   const running = lab.phantom.run(["sh", "-c", command], { as: USER });
   let hit = false;

@@ -18,7 +18,7 @@ import {
   releaseFolder,
   staysInside,
 } from "../places.ts";
-import { ARRIVING, GENERATION } from "../rsync_words.ts";
+import { ARRIVING, GENERATION, MODELS } from "../rsync_words.ts";
 import { keyOf } from "../scan.ts";
 import type { CommitReply, CommitRequest, Manifest } from "../wire.ts";
 import { applyChange } from "./apply.ts";
@@ -79,18 +79,21 @@ export async function commit(
   const live = liveGeneration(probe, from);
   const files = new Map(live?.manifest.files.map((one) => [one.path, one]));
   const last = live && { folder: generationPlace(probe.home, from, live.generation), files };
+  // all data is here by now: the disk takes it while the hashes are taken
+  const flushed = flush(context, arriving);
+  flushed.catch(() => undefined);
   const verified = await verifyArrived(context, arriving, manifest, last);
   const bad = await placeModels(
     context,
     (sha256) => arrivingModel(probe.home, from, sha256),
     request.models,
   );
+  await flushed;
   if (!verified.whole || bad.length > 0) {
     return { done: false, again: verified.whole ? [] : verified.again, models: bad };
   }
   const text = JSON.stringify(manifest);
   act.write(join(arriving, MANIFEST), text);
-  await flush(context, arriving);
   const noteAt = agreedPlace(probe.home, probe.host, from);
   const links = LINKED.filter((one) => mayLink(context, one, from, arriving));
   writeRecord(context, from, manifest.generation, {
@@ -185,8 +188,9 @@ function linkIn({ probe, act }: CallContext, top: string, from: HostName): void 
   );
 }
 
-/** Generations beyond `keep` go, but never the one before the live one, which an undo goes back to; also arrivals that were given up. */
+/** What arrived and was not named goes. Generations beyond `keep` go, but never the one before the live one, which an undo goes back to; also arrivals that were given up. */
 function prune({ probe, act }: CallContext, from: HostName, keep: number): void {
+  act.remove(inHome.mirror(probe.home, from, MODELS));
   const all = generations(probe, from);
   for (const one of all.slice(0, Math.max(0, all.length - Math.max(2, keep)))) {
     act.remove(generationPlace(probe.home, from, one));

@@ -35,7 +35,6 @@ export async function stateFor(
 ): Promise<PeerState> {
   const live = liveGeneration(probe, from);
   const space = probe.space(probe.home);
-  const { states } = await lookAtShared(probe, homeHashes(probe));
   return {
     schema: WIRE,
     host: probe.host,
@@ -48,7 +47,7 @@ export async function stateFor(
     digest: live?.digest ?? null,
     manifest: live === undefined || live.digest === digest ? null : live.manifest,
     damaged: live ? await damagedIn(probe, from, live) : [],
-    shared: states,
+    shared: await lookAtShared(probe, homeHashes(probe)),
     agreed: agreedWith(probe, from),
     models: heldModels(probe, modelHashes(probe)).map(({ sha256, bytes, proven }) => ({
       sha256,
