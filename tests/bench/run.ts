@@ -21,6 +21,7 @@ const PARTS: Readonly<Record<string, (quick: boolean) => Promise<readonly Measur
   gateway: async (quick) => (await import("./gateway.ts")).figures(quick),
   watcher: async (quick) => (await import("./watcher.ts")).figures(quick),
   failover: async () => (await import("./failover.ts")).figures(),
+  mirror: async (quick) => (await import("./mirror.ts")).figures(quick),
   engine: async (quick) => (await import("./served_vs_prebuilt.ts")).figures(quick),
 };
 

@@ -11,10 +11,25 @@ const WORDS = [
   ...["-tpRe.LsfxCIvu", "-te.x", "-logDtpre.iLsfxCIvu", "-tpRLe.x", "-tpIRe31.x", "-tpske.x"],
   ...["--partial-dir", ".rsync-partial", "--partial-dir=.rsync-partial", "--inplace", "--partial"],
   ...["--link-dest", "../00000001", "../../..", "/etc", "--link-dest=/etc", "--copy-links"],
-  ...["--copy-dest", "--compare-dest", "--backup-dir", "--temp-dir", "--log-file", "--write-devices"],
+  ...[
+    "--copy-dest",
+    "--compare-dest",
+    "--backup-dir",
+    "--temp-dir",
+    "--log-file",
+    "--write-devices",
+  ],
   ...["--remove-source-files", "--delete", "--files-from", "--files-from=-", "--from0", "-"],
   ...["00000002.partial/", "00000002.partial/../../..", "00000002/", "00000002.partial", "models/"],
-  ...["models/../..", "offer/", `offer/${"a".repeat(64)}`, `offer/../${"a".repeat(64)}`, "/", "..", ""],
+  ...[
+    "models/../..",
+    "offer/",
+    `offer/${"a".repeat(64)}`,
+    `offer/../${"a".repeat(64)}`,
+    "/",
+    "..",
+    "",
+  ],
   ...["kept/", "current/", "../shadow/", "~/.ssh/", "--", "--rsync-path=sh", "sh", "-c", "$(id)"],
 ] as const;
 
