@@ -1,5 +1,5 @@
 /** `--host NAME`: a script carried out by the other host's own binary, over the operator's key. */
-import { EXIT, ShelterError } from "../errors.ts";
+import { ShelterError } from "../errors.ts";
 import { createAct } from "../machine/act.ts";
 import type { Machine } from "../machine/machine.ts";
 import { createProbe, type Probe } from "../machine/probe.ts";
@@ -28,7 +28,7 @@ export interface PeerRun {
   readonly argv: readonly string[];
 }
 
-/** The end of what it says on stderr, kept for an error, in lines. */
+/** The end of what is said on stderr before the script begins, kept for an error, in lines. */
 const LAST_LINES = 20;
 
 /**
@@ -60,9 +60,10 @@ export async function runOnPeer(run: PeerRun, heard: Heard, signal: AbortSignal)
         if (release !== releaseLine()) heard.err(`${peer} runs another release: ${release}`);
         return;
       }
+      if (begun) return heard.err(line);
+      // ssh's words, or a refusal: the error that comes of it tells what they mean
       last.push(line);
       if (last.length > LAST_LINES) last.shift();
-      heard.err(line);
     }),
   };
   child.onOutput((stream, chunk) => {
@@ -88,10 +89,13 @@ export async function runOnPeer(run: PeerRun, heard: Heard, signal: AbortSignal)
     );
   }
   const code = ended.code ?? 255;
-  const said = ended.error?.message ?? last.join("\n");
-  const ran = { code, stdout: "", stderr: said, timedOut: false };
+  if (!begun) {
+    signal.throwIfAborted();
+    const stderr = ended.error?.message ?? last.join("\n");
+    throw peerFailure(trust, what, { code, stdout: "", stderr, timedOut: false });
+  }
   // 255 is ssh's own; none of ours is
-  if (code === 255 && begun) {
+  if (code === 255) {
     throw new ShelterError(
       "peer-lost",
       what,
@@ -99,10 +103,6 @@ export async function runOnPeer(run: PeerRun, heard: Heard, signal: AbortSignal)
       ["./bin/shelter", "status", "--host", peer],
     );
   }
-  if (code === 255) throw peerFailure(trust, what, ran);
-  const noProgram = code === 126 || code === 127;
-  const unknown = code === EXIT.blocked && said.includes(`may not ask for ${CARRY_OUT}`);
-  if (noProgram || unknown) throw peerFailure(trust, what, ran);
   touchContact(probe, act, peer);
   return code;
 }

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { Interrupted } from "../../lib/errors.ts";
 import { boundedLines, LINE_LIMIT, TALK_LIMIT } from "../../lib/peer/bounded_lines.ts";
 import { runOnPeer } from "../../lib/peer/call.ts";
+import { releaseLine } from "../../lib/peer/operator.ts";
 import { forThePeer } from "../../lib/cli/elsewhere.ts";
 import {
   FAKE_HOME,
@@ -51,10 +52,16 @@ test("the script and its flags arrive over the operator's key, and what it says 
   expect(line.slice(line.indexOf("--") + 1)).toEqual(["op@192.0.2.2", "carry-out"]);
 });
 
+/** A host whose script begins, and then is like this. */
+const begun = (ran: { code?: number; stdout?: string; stderr?: string }) => ({
+  ...ran,
+  stderr: `shelter begins: ${releaseLine()}\n${ran.stderr ?? ""}`,
+});
+
 test.each([0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 130])(
   "exit code %d is the peer's",
   async (code) => {
-    const { code: came, out } = await run(reaching(() => ({ code, stdout: "one\ntwo" })));
+    const { code: came, out } = await run(reaching(() => begun({ code, stdout: "one\ntwo" })));
     expect([came, out]).toEqual([code, ["one", "two"]]);
   },
 );
@@ -71,6 +78,7 @@ describe("is told apart:", () => {
       "needs-ssh",
       { code: 127, stderr: "setpriv: failed to execute ssh: No such file or directory" },
     ],
+    ["peer-refused", { code: 11, stderr: "phantom is not paired with this host" }],
     ["peer-without-binaries", { code: 127, stderr: "sh: 1: shelter: not found" }],
     ["peer-other-release", { code: 11, stderr: "operator may not ask for carry-out" }],
   ])("%s", async (id, ran) => {
@@ -78,8 +86,7 @@ describe("is told apart:", () => {
   });
 
   test("a line that breaks while the script is at work, from one that was never there", async () => {
-    const stderr = "shelter begins: 9.9.9 abc\nFetching\nclient_loop: send disconnect";
-    const broke = { code: 255, stderr };
+    const broke = { code: 255, stderr: "shelter begins: 9.9.9 abc\nFetching\nclient_loop: gone" };
     expect((await run(reaching(() => broke))).code).toMatchObject({
       id: "peer-lost",
       fix: ["./bin/shelter", "status", "--host", "shadow"],
@@ -108,11 +115,20 @@ test("an interrupt is told to the other side, whose end is waited for", async ()
   const world: FakeWorld = reaching(async () => {
     stop.abort(new Interrupted("SIGINT"));
     while (!world.told.includes("interrupt\n")) await Bun.sleep(1);
-    return { code: 130, stdout: "taken back" };
+    return begun({ code: 130, stdout: "taken back" });
   });
   const { code, out, err } = await run(world, [], stop.signal);
   expect([code, out]).toEqual([130, ["taken back"]]);
   expect(err.join()).toContain("shadow is told to take it back");
+});
+
+test("an interrupt before anything was begun over there is one, whatever ssh says", async () => {
+  const stop = new AbortController();
+  const world = reaching(() => {
+    stop.abort(new Interrupted("SIGINT"));
+    return { code: 255, stderr: "ssh: connect to host: Connection timed out" };
+  });
+  expect((await run(world, [], stop.signal)).code).toBeInstanceOf(Interrupted);
 });
 
 test("a host that never stops talking is cut off", async () => {
