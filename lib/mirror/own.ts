@@ -81,6 +81,7 @@ export async function ownSide(
     going.push(file);
     if (verdict.same) continue;
     fresh.push({ path: file.path, bytes: verdict.bytes });
+    news ||= options.sentAnyway.has(file.path);
     news ||= verdict.news && !isQuiet(file.path, probe.host);
   }
   for (const path of there.keys()) {

@@ -118,6 +118,29 @@ function peerContext(world: FakeWorld) {
   return { probe, act, say: SILENT, signal: new AbortController().signal };
 }
 
+/** Asks the peer's mirror role as the host `from` does. */
+export async function askPeer(
+  world: FakeWorld,
+  words: readonly string[],
+  input = "",
+  from: Trust = trustOf("testhost", ""),
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  let stdout = "";
+  try {
+    const code = await answerMirror({
+      context: peerContext(world),
+      trust: from,
+      words,
+      input: () => Promise.resolve(input),
+      print: (text) => void (stdout += `${text}\n`),
+    });
+    return { code, stdout, stderr: "" };
+  } catch (error) {
+    if (!(error instanceof ShelterError)) throw error;
+    return { code: 11, stdout, stderr: `${error.what}: ${error.why}` };
+  }
+}
+
 function sshTo(me: Trust, onRequest: OnRequest | undefined): FakeProgram {
   return async (argv, world, options, killed) => {
     const path = argv.find((one) => one.startsWith('ControlPath="'))?.slice(13, -1);
@@ -127,22 +150,7 @@ function sshTo(me: Trust, onRequest: OnRequest | undefined): FakeProgram {
       return {};
     }
     const words = requestWords(argv.slice(argv.indexOf("--") + 2).join(" "));
-    const instead = onRequest?.(words, world);
-    if (instead) return instead;
-    let stdout = "";
-    try {
-      const code = await answerMirror({
-        context: peerContext(world),
-        trust: me,
-        words,
-        input: () => Promise.resolve(options.input ?? ""),
-        print: (text) => void (stdout += `${text}\n`),
-      });
-      return { code, stdout };
-    } catch (error) {
-      if (!(error instanceof ShelterError)) throw error;
-      return { code: 11, stderr: `${error.what}: ${error.why}` };
-    }
+    return onRequest?.(words, world) ?? askPeer(world, words, options.input, me);
   };
 }
 
