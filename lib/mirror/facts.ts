@@ -86,7 +86,7 @@ export async function observeMirror(probe: Probe, want: Args): Promise<MirrorFac
   const choice = choiceOf(want);
   const found: PeerFacts[] = [];
   const mine = {
-    shared: await lookAtShared(probe, hashes),
+    shared: (await lookAtShared(probe, hashes)).states,
     hashes,
     models: heldModels(probe, models),
     choice,
@@ -172,8 +172,8 @@ async function lookAtPeer(
     onlyShared(state.shared),
     { mine: onlyShared(records.mine), theirs: onlyShared(records.theirs) },
     settled,
+    (path) => (path === "shared.cfg" && !isSound(config)) || isClosed(path, state.closed),
   );
-  const changes = merged.changes.filter((one) => isSound(config) || one.path !== "shared.cfg");
   const models = planModels(mine.models, missingModels(probe), state, records, settled);
   const base = agreedOf(records.mine, records.theirs);
   const look = await lookAtRelease(probe, peer, mine.hashes);
@@ -195,13 +195,18 @@ async function lookAtPeer(
     reached: true,
     state: light,
     own,
-    merge: { ...merged, changes },
+    merge: merged,
     versions: await versionsOf(probe, trust, merged.conflicts),
     models,
     release: { ...look, verdict },
     agreed,
     unknown: { here: differ(agreed, records.mine), there: differ(agreed, records.theirs) },
   };
+}
+
+/** True where the peer has something at or above `path` that is not mirrored. */
+function isClosed(path: string, closed: readonly string[]): boolean {
+  return closed.some((one) => path === one || path.startsWith(`${one}/`));
 }
 
 function isSound(config: string): boolean {

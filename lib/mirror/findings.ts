@@ -127,6 +127,18 @@ function ofPeer(facts: MirrorFacts, peer: ReachedPeer): readonly Finding[] {
     }),
     "model-damaged",
   );
+  each(
+    state.closed,
+    (path, at) => ({
+      id: `closed-${name}-${at}`,
+      level: "warn",
+      what: `${name} has something at ${path} that is not mirrored: nothing goes there`,
+      why: "a link that leads out, a device or a name that is no text is never written through",
+      evidence: path,
+      fix: [SCRIPT, "--host", name, "--plan"],
+    }),
+    "closed",
+  );
   if (merge.theirs.length > 0) {
     findings.push({
       id: `theirs-${name}`,

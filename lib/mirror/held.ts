@@ -7,19 +7,25 @@ import type { Probe } from "../machine/probe.ts";
 import type { HostName } from "../unit.ts";
 import { Hashes } from "./hashes.ts";
 import { agreedPlace, SHARED } from "./places.ts";
-import { keyOf, scan } from "./scan.ts";
+import { keyOf, type RefusedEntry, scan } from "./scan.ts";
 import { identityOf, linkIdentity, type State, type States } from "./three_way.ts";
 import { documentOf, type HeldModel, statesOf } from "./wire.ts";
 
+/** The shared files and folders as they are, and what of them can't be mirrored. */
+export interface SharedLook {
+  readonly states: States;
+  readonly refused: readonly RefusedEntry[];
+}
+
 /** Looks at what two hosts may both write. */
-export async function lookAtShared(probe: Probe, hashes: Hashes): Promise<States> {
-  const { files, links } = scan(probe, SHARED, true);
+export async function lookAtShared(probe: Probe, hashes: Hashes): Promise<SharedLook> {
+  const { files, links, refused } = scan(probe, SHARED, true);
   const states: Record<string, string> = {};
   for (const { path, key, mode } of files) {
     states[path] = identityOf(await hashes.of(path, key), mode);
   }
   for (const { path, target } of links) states[path] = linkIdentity(target);
-  return states;
+  return { states, refused };
 }
 
 /** A memory of the hashes of shared files and own logs. */

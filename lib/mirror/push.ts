@@ -113,6 +113,7 @@ async function pushThrough(
     if (reply.done) {
       rememberManifest(probe, act, trust.name, manifest);
       for (const why of reply.left) say.line(`Not put live on ${trust.name}: ${why}`);
+      if (reply.programs !== null) throw programsRefused(trust, reply.programs);
       return;
     }
     if (turn >= TRIES) throw neverWhole(trust, [...reply.again, ...reply.models]);
@@ -249,6 +250,15 @@ export function trustIn({ probe }: Pick<CallContext, "probe">, peer: Json | unde
     "pair",
     name,
   ]);
+}
+
+function programsRefused(trust: Trust, why: string): IntegrityError {
+  return new IntegrityError(
+    "programs-refused",
+    `putting the programs that were built for ${trust.name} live there`,
+    why,
+    ["./bin/shelter", "pair", trust.name],
+  );
 }
 
 function neverWhole(trust: Trust, paths: readonly string[]): IntegrityError {

@@ -51,12 +51,16 @@ export interface Merge {
   readonly agreed: States;
 }
 
-/** Judges all paths. `records` are both sides' notes of what was agreed; `settled` paths go over although both changed. */
+/**
+ * Judges all paths. `records` are both sides' notes of what was agreed; `settled` paths go over although both changed; what `stays` names does not go over for
+ * now, and nothing is agreed on about it.
+ */
 export function merge(
   mine: States,
   theirs: States,
   records: { readonly mine: States; readonly theirs: States },
   settled: ReadonlySet<string> = new Set(),
+  stays: (path: string) => boolean = () => false,
 ): Merge {
   const base = agreedOf(records.mine, records.theirs);
   const changes: Change[] = [];
@@ -67,10 +71,11 @@ export function merge(
   for (const path of [...new Set(all)].sort()) {
     const [was, here, there] = [base[path] ?? null, mine[path] ?? null, theirs[path] ?? null];
     const verdict = judge(was, here, there);
-    const goes = verdict === "mine" || (verdict === "conflict" && settled.has(path));
+    const wanted = verdict === "mine" || (verdict === "conflict" && settled.has(path));
+    const goes = wanted && !stays(path);
     if (goes) changes.push({ path, was: there, now: here });
     else if (verdict === "theirs") coming.push(path);
-    else if (verdict === "conflict") conflicts.push({ path, mine: here, theirs: there });
+    else if (verdict === "conflict" && !wanted) conflicts.push({ path, mine: here, theirs: there });
     const after = goes || verdict === "agree" || verdict === "same" ? here : was;
     if (after !== null) agreed[path] = after;
   }

@@ -57,6 +57,8 @@ export type CommitReply =
       readonly digest: string;
       /** What was not put live, each with the reason. */
       readonly left: readonly string[];
+      /** Why the programs were not put live; null where they were, or none came. */
+      readonly programs: string | null;
     }
   | {
       readonly done: false;
@@ -86,6 +88,8 @@ export interface PeerState {
   readonly damaged: readonly string[];
   /** Its own shared paths as they are. */
   readonly shared: States;
+  /** Shared paths where it has something that is not mirrored, e.g. a link that leads out: nothing goes there, or below. */
+  readonly closed: readonly string[];
   /** What it has written down as agreed with us. */
   readonly agreed: States;
   readonly models: readonly HeldModel[];
@@ -162,7 +166,13 @@ export function parseChanges(value: unknown, from: string): readonly Change[] {
 export function parseCommitReply(text: string, from: HostName): CommitReply {
   const fields = documentOf(text, from);
   if (fields["done"] === true) {
-    return { done: true, digest: hash(fields["digest"], from), left: texts(fields["left"], from) };
+    const programs = fields["programs"];
+    return {
+      done: true,
+      digest: hash(fields["digest"], from),
+      left: texts(fields["left"], from),
+      programs: typeof programs === "string" ? programs : null,
+    };
   }
   return {
     done: false,
@@ -193,6 +203,7 @@ export function parseState(text: string, from: HostName): PeerState {
     manifest: or(fields["manifest"], (one) => manifestOf(one, from)),
     damaged: texts(fields["damaged"], from),
     shared: statesOf(fields["shared"], from),
+    closed: texts(fields["closed"], from),
     agreed: statesOf(fields["agreed"], from),
     models: list(fields["models"], from, "models").map((one) => ({
       sha256: hash(one["sha256"], from),

@@ -76,16 +76,19 @@ export interface TwoHomes {
   readonly theirs?: Readonly<Record<string, FakeFile>>;
   readonly more?: FakeMachineOptions;
   readonly onRequest?: OnRequest;
+  /** Our signing key, as the peer knows it: "type base64". */
+  readonly signing?: string;
 }
 
 /** A machine with both homes; ours is "testhost", the peer is "shadow". */
 export function mirrorMachine(
   certificate: string,
-  { mine = {}, theirs = {}, more = {}, onRequest }: TwoHomes,
+  { mine = {}, theirs = {}, more = {}, onRequest, signing }: TwoHomes,
 ): FakeMachineOptions {
   const at = (home: string, files: Readonly<Record<string, FakeFile>>) =>
     Object.fromEntries(Object.entries(files).map(([path, file]) => [join(home, path), file]));
-  const me = trustOf("testhost", certificate);
+  const known = trustOf("testhost", certificate);
+  const me = signing === undefined ? known : { ...known, keys: { ...known.keys, signing } };
   const trust = JSON.stringify(trustOf("shadow", certificate));
   return {
     ...more,
@@ -103,7 +106,7 @@ export function mirrorMachine(
       ssh: sshTo(me, onRequest),
       rsync: rsyncTo(me, onRequest),
       sync: () => ({}),
-      "ssh-keygen": () => ({}),
+      "ssh-keygen": realKeygen,
       diff: () => ({ code: 1, stdout: "--- a\n+++ b\n" }),
       ...more.programs,
     },
@@ -140,6 +143,16 @@ export async function askPeer(
     return { code: 11, stdout, stderr: `${error.what}: ${error.why}` };
   }
 }
+
+/** The real one, on the files of the fake machine; where there is none it fails, as on a machine without it. */
+const realKeygen: FakeProgram = (argv, world, { input = "" }) => {
+  const program = Bun.which("ssh-keygen");
+  if (program === null) return { code: 127, stderr: "no ssh-keygen" };
+  const real = argv.slice(1).map((one) => (one.startsWith("/home/") ? world.path(one) : one));
+  const ran = Bun.spawnSync([program, ...real], { stdin: Buffer.from(input) });
+  const [stdout, stderr] = [ran.stdout.toString(), ran.stderr.toString()];
+  return { code: ran.exitCode, stdout, stderr };
+};
 
 function sshTo(me: Trust, onRequest: OnRequest | undefined): FakeProgram {
   return async (argv, world, options, killed) => {

@@ -128,16 +128,21 @@ export async function commit(
     const why = await applyChange(context, change, folder, kept);
     if (why !== undefined) failed(change.path, why);
   }
-  if (request.release) {
-    const programs = join(folder, releaseFolder(probe.host));
-    const why = await placeRelease(context, trust, programs, request.release.was);
-    if (why !== undefined) failed(releaseKey(probe.host), why);
-  }
+  const programs =
+    request.release === null
+      ? undefined
+      : await placeRelease(
+          context,
+          trust,
+          join(folder, releaseFolder(probe.host)),
+          request.release.was,
+        );
+  if (programs !== undefined) failed(releaseKey(probe.host), programs);
   act.makeFolder(dirname(noteAt));
   act.write(noteAt, agreedText(agreed));
   prune(context, from, request.keep);
   remember(context, from, folder, manifest);
-  return { done: true, digest: digestOf(text), left };
+  return { done: true, digest: digestOf(text), left, programs: programs ?? null };
 }
 
 /** A peer writes what is its own, and what is shared, and nothing else. */

@@ -35,6 +35,7 @@ export async function stateFor(
 ): Promise<PeerState> {
   const live = liveGeneration(probe, from);
   const space = probe.space(probe.home);
+  const { states, refused } = await lookAtShared(probe, homeHashes(probe));
   return {
     schema: WIRE,
     host: probe.host,
@@ -47,7 +48,8 @@ export async function stateFor(
     digest: live?.digest ?? null,
     manifest: live === undefined || live.digest === digest ? null : live.manifest,
     damaged: live ? await damagedIn(probe, from, live) : [],
-    shared: await lookAtShared(probe, homeHashes(probe)),
+    shared: states,
+    closed: refused.map((one) => one.path),
     agreed: agreedWith(probe, from),
     models: heldModels(probe, modelHashes(probe)).map(({ sha256, bytes, proven }) => ({
       sha256,
