@@ -1,7 +1,7 @@
 /** The timer that mirrors by itself: a systemd service that runs once and ends, and the timer that starts it. */
 import type { Probe } from "../machine/probe.ts";
 import { CURRENT, SYSTEMD } from "../services/places.ts";
-import { PLAIN_PATH, SANDBOX, SCRUBBED, sections } from "../services/unit_files.ts";
+import { PLAIN_PATH, SANDBOX, SCRUBBED, sections } from "../services/sandbox.ts";
 import { serviceState } from "../steps/services.ts";
 import type { Step, UnitFile } from "../unit.ts";
 import { MIRROR } from "./places.ts";

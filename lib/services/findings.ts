@@ -4,7 +4,7 @@ import type { Finding } from "../unit.ts";
 import type { ServicesFacts } from "./facts.ts";
 import { WATCHER, type Kind } from "./kind.ts";
 import { ENGINE_UNIT, TOP } from "./places.ts";
-import { PLAIN_PATH } from "./unit_files.ts";
+import { PLAIN_PATH } from "./sandbox.ts";
 
 /** Blocks where the services can't be what they must be, and says how they stand. */
 export function diagnoseServices(facts: ServicesFacts, kind: Kind): readonly Finding[] {

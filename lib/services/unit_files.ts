@@ -10,6 +10,7 @@ import {
   TOP,
   WATCH_UNIT,
 } from "./places.ts";
+import { devices, homeOf, SANDBOX, SCRUBBED, sections } from "./sandbox.ts";
 import { ACT_SOCKET } from "./verbs.ts";
 
 /** What the units are made from. */
@@ -40,13 +41,6 @@ export interface UnitText {
 }
 
 const MIB = 2 ** 20;
-
-/** Variables that load code into Bun or any program before its first line. */
-export const SCRUBBED =
-  "BUN_OPTIONS BUN_BE_BUN BUN_INSPECT NODE_OPTIONS LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT";
-
-/** Characters that a path may have here: what systemd gives a meaning of its own (quotes, "%", "$", ":") is refused by the unit's diagnosis. */
-export const PLAIN_PATH = /^\/[\p{L}\p{N} /._@+,~()-]*$/u;
 
 /** All units, in the order in which they start. */
 export function unitTexts(world: UnitWorld): readonly UnitText[] {
@@ -124,7 +118,7 @@ function engineText(world: UnitWorld): string {
       `ExecStartPre=-+${program} act governor-performance`,
       `ExecStart=${program} engine run --build ${build}${given}`,
       `ExecStopPost=-+${program} act governor-back`,
-      "Restart=on-failure",
+      "Restart=always",
       "RestartSec=1",
       // a large model on a slow disk: the program itself gives up sooner where something is wrong
       "TimeoutStartSec=30min",
@@ -159,7 +153,7 @@ function gatewayText(world: UnitWorld): string {
     Service: [
       ...service(world),
       `ExecStart=${releaseProgram(world.release)} gateway run`,
-      "Restart=on-failure",
+      "Restart=always",
       "RestartSec=500ms",
       "TimeoutStartSec=60",
       "TimeoutStopSec=20",
@@ -220,55 +214,4 @@ function service({ user, group, home }: UnitWorld): readonly string[] {
     `UnsetEnvironment=${SCRUBBED}`,
     "UMask=0077",
   ];
-}
-
-/**
- * What none of them needs. Not here: MemoryDenyWriteExecute, which ends every program with a JIT (measured with Bun), and LimitAS, which ends Bun at
- * its start.
- */
-export const SANDBOX: readonly string[] = [
-  "NoNewPrivileges=yes",
-  "CapabilityBoundingSet=",
-  "AmbientCapabilities=",
-  "ProtectSystem=strict",
-  "PrivateTmp=yes",
-  "ProtectKernelTunables=yes",
-  "ProtectKernelModules=yes",
-  "ProtectKernelLogs=yes",
-  "ProtectControlGroups=yes",
-  "ProtectClock=yes",
-  "ProtectHostname=yes",
-  "RestrictNamespaces=yes",
-  "RestrictRealtime=yes",
-  "RestrictSUIDSGID=yes",
-  "LockPersonality=yes",
-  "RemoveIPC=yes",
-  "SystemCallArchitectures=native",
-  "SystemCallFilter=@system-service",
-  "SystemCallErrorNumber=EPERM",
-];
-
-/** Of all homes only the shelter's is there, read-only but for what is named. */
-function homeOf(
-  { home, elsewhere }: UnitWorld,
-  { write, hide }: { readonly write: readonly string[]; readonly hide: readonly string[] },
-): readonly string[] {
-  return [
-    "ProtectHome=tmpfs",
-    ...[home, ...elsewhere].map((path) => `BindReadOnlyPaths="${path}"`),
-    ...write.map((name) => `BindPaths="${home}/${name}"`),
-    ...hide.map((name) => `InaccessiblePaths="-${home}/${name}"`),
-  ];
-}
-
-/** A GPU's devices by their names in /proc/devices; without one, none but the harmless. */
-function devices(gpu: boolean): readonly string[] {
-  if (!gpu) return ["PrivateDevices=yes"];
-  return ["DevicePolicy=closed", "DeviceAllow=char-nvidia* rw", "DeviceAllow=char-drm rw"];
-}
-
-export function sections(of: Readonly<Record<string, readonly string[]>>): string {
-  return Object.entries(of)
-    .map(([name, lines]) => `[${name}]\n${lines.join("\n")}\n`)
-    .join("\n");
 }

@@ -156,17 +156,21 @@ describe("serving", () => {
 describe("dying", () => {
   test("an engine that is killed comes back, and the gateway never notices by a restart of its own", async () => {
     const gateway = await property(host, "shelter-gateway.service", "MainPID");
-    for (const whom of ["main", "router"] as const) {
+    for (const [whom, signal] of [
+      ["main", "-KILL"],
+      ["router", "-KILL"],
+      ["main", "-TERM"],
+    ] as const) {
       const engine = await property(host, "shelter-engine.service", "MainPID");
       const pid =
         whom === "main" ? engine : (await said(host, ["pgrep", "-o", "-x", "llama-server"])).trim();
-      await said(host, ["kill", "-9", pid]);
+      await said(host, ["kill", signal, pid]);
       await until(
         async () =>
           (await property(host, "shelter-engine.service", "MainPID")) !== engine &&
           (await isUp("shelter-engine.service")),
         60,
-        `the engine after kill -9 of its ${whom}`,
+        `the engine after kill ${signal} of its ${whom}`,
       );
       await until(async () => RIGHT.test(await ask(host)), 60, "an answer");
     }
@@ -201,6 +205,18 @@ const tell = (word: string, as: string) =>
     c.on("data", (d) => process.stdout.write(d)); c.on("error", (e) => console.log(e.code));`,
     as,
   );
+
+test("a stop that was asked for is one that went well, and lasts", async () => {
+  await said(host, ["systemctl", "stop", "shelter-engine.service"]);
+  const told = async () =>
+    Promise.all(
+      ["ActiveState", "Result"].map((one) => property(host, "shelter-engine.service", one)),
+    );
+  expect(await told()).toEqual(["inactive", "success"]);
+  await Bun.sleep(5000); // longer than any restart, and than the watcher's look
+  expect(await told()).toEqual(["inactive", "success"]);
+  await said(host, ["systemctl", "start", "shelter-engine.service"]);
+}, 120_000);
 
 describe("root's acts", () => {
   test("the home's owner may ask for a word of the list, and nobody else for anything", async () => {

@@ -101,6 +101,8 @@ describe("installed", () => {
       );
       expect(text).toMatch(/^StartLimitIntervalSec=10min$/m);
       expect(text).toMatch(/^StartLimitBurst=\d+$/m);
+      // a stray SIGTERM is no wish to stop
+      expect(text).toMatch(/^Restart=always$/m);
       expect(text).toMatch(/^User=op$/m);
       for (const variable of ["BUN_OPTIONS", "BUN_BE_BUN", "NODE_OPTIONS", "LD_PRELOAD"]) {
         expect(text).toMatch(new RegExp(`^UnsetEnvironment=.*\\b${variable}\\b`, "m"));
@@ -113,6 +115,60 @@ describe("installed", () => {
       expect(unitText(world, name)).toMatch(/^WatchdogSec=\d+$/m);
     }
     expect(unitText(world, "shelter-watch.service")).toContain("06_phantom_watchdog run\n");
+  });
+
+  test("root sets the governor before the engine, and puts it back however the engine ends", async () => {
+    const world = worldOf();
+    await run(world);
+    const text = unitText(world, "shelter-engine.service");
+    const program = releaseProgram(RELEASE);
+    expect(text).toContain(`\nExecStartPre=-+${program} act governor-performance\n`);
+    expect(text).toContain(`\nExecStopPost=-+${program} act governor-back\n`);
+  });
+
+  test("each program is shut off from what it does not need", async () => {
+    const world = worldOf();
+    await run(world);
+    for (const name of Object.keys(knownUnits(world)).filter((one) => one.endsWith(".service"))) {
+      const lines = unitText(world, name).split("\n");
+      for (const line of [
+        "NoNewPrivileges=yes",
+        "CapabilityBoundingSet=",
+        "ProtectSystem=strict",
+        "PrivateTmp=yes",
+        "ProtectKernelModules=yes",
+        "RestrictNamespaces=yes",
+        "SystemCallArchitectures=native",
+      ]) {
+        expect([name, lines.includes(line) ? line : undefined]).toEqual([name, line]);
+      }
+      expect(lines.filter((line) => line.startsWith("RestrictAddressFamilies="))).toHaveLength(1);
+      expect(lines.filter((line) => line.startsWith("ProtectHome="))).toHaveLength(1);
+    }
+    // peers' keys are the gateway's alone
+    const hidden = `InaccessiblePaths="-${FAKE_HOME}/runtime/identity"`;
+    expect(unitText(world, "shelter-engine.service")).toContain(hidden);
+    // root's acts see no home, no device and no network
+    const act = unitText(world, "shelter-act@.service").split("\n");
+    for (const line of ["ProtectHome=yes", "PrivateDevices=yes", "PrivateNetwork=yes"]) {
+      expect(act).toContain(line);
+    }
+  });
+
+  test("a program that changes while it is copied is not installed, and nothing stays", async () => {
+    const world = worldOf();
+    const { observe } = steadily(phantom);
+    const changing = {
+      ...steadily(phantom),
+      observe: async (...of: Parameters<typeof observe>) => {
+        const facts: unknown = await observe(...of);
+        world.write(`${FAKE_HOME}/bin/shelter`, { text: "another program", mode: 0o755 });
+        return facts;
+      },
+    };
+    const report = await runOn(world, changing, { mode: "apply" });
+    expect([report.outcome, report.error?.id]).toEqual(["corrupt", "changed-meanwhile"]);
+    expect(world.exists(TOP)).toBe(false);
   });
 
   test("no file of a unit holds a key", async () => {

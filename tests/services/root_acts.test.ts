@@ -116,6 +116,15 @@ describe("the governor", () => {
     expect(world.exists(GOVERNOR_BEFORE)).toBe(false);
   });
 
+  test("what was there first is what comes back, however often it is asked for", async () => {
+    const { world, act } = root({ ...policy(0, "powersave"), ...policy(1, "powersave") });
+    await act("governor-performance");
+    world.write(`${CPU}/policy0/scaling_governor`, "schedutil\n");
+    await act("governor-performance");
+    await act("governor-back");
+    expect(governors(world)).toEqual(["powersave", "powersave"]);
+  });
+
   test("one that somebody changed meanwhile is left to them", async () => {
     const { world, act } = root({ ...policy(0, "powersave"), ...policy(1, "powersave") });
     await act("governor-performance");
