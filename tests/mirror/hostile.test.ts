@@ -1,5 +1,6 @@
 /** What a peer in trouble, or a hostile one, answers and asks: each gets a line, and nothing is changed. */
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import { join } from "node:path";
 import type { CommitRequest, PeerState } from "../../lib/mirror/wire.ts";
 import type { RunReport } from "../../lib/unit.ts";
@@ -120,4 +121,54 @@ test("a peer that would change what is not shared, or through a link, does not",
   const report = await runOn(at, unit);
   expect(whats(report)).toContain("shadow has something at agents that is not mirrored");
   expect((await runOn(at, unit)).outcome).toBe("converged");
+});
+
+/** Documents that are nearly right, and some that are nothing. */
+const anyDocument = fc.oneof(
+  fc.json(),
+  fc.string(),
+  fc
+    .record({
+      key: fc.constantFrom("manifest", "changes", "agreed", "models", "keep", "release", "schema"),
+      value: fc.oneof(fc.jsonValue(), fc.constant([{ path: "../x", was: null, now: "@/etc" }])),
+    })
+    .map(({ key, value }) => JSON.stringify({ ...asked, [key]: value })),
+);
+
+test("whatever is asked, nothing but the peer's own place changes, and nothing throws but a clear error", async () => {
+  const at = world({ theirs: { "agents/a": "theirs\n", "runtime/identity/mirror": "secret" } });
+  const outside = () =>
+    at.picture("/peer", (path) => /\/runtime\/(?:locks|work|mirror)$/.test(path));
+  const before = outside();
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom("state", "commit", "back", "read", "offer", "rsync", "list", ""),
+      fc.array(fc.oneof(fc.constantFrom("00000001", "..", "../..", "/etc"), fc.string()), {
+        maxLength: 3,
+      }),
+      anyDocument,
+      async (verb, rest, input) => {
+        const { stdout } = await askPeer(at, [verb, ...rest], input);
+        expect(stdout).not.toContain(Buffer.from("secret").toString("base64"));
+        expect(outside()).toEqual(before);
+      },
+    ),
+    { numRuns: 400 },
+  );
+}, 60_000);
+
+test("only shared files are told, and none through a link", async () => {
+  const at = world({
+    theirs: {
+      "agents/a": "shared\n",
+      "agents/out": { link: "../runtime" },
+      "runtime/identity/mirror": "secret",
+    },
+  });
+  const read = (path: string) => askPeer(at, ["read", Buffer.from(path).toString("base64url")]);
+  const told = (await read("agents/a")).stdout;
+  expect(told).toContain(Buffer.from("shared\n").toString("base64"));
+  expect((await read("runtime/identity/mirror")).code).toBe(11);
+  expect((await read("agents/../runtime/identity/mirror")).code).toBe(11);
+  expect((await read("agents/out/identity/mirror")).stdout).toContain('"content":null');
 });
