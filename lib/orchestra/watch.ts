@@ -8,7 +8,7 @@ import { createUptime } from "../machine/clock.ts";
 import { pause } from "../machine/pause.ts";
 import type { Probe } from "../machine/probe.ts";
 import { askHost } from "../peer/ask.ts";
-import { lastContact } from "../peer/contact.ts";
+import { lastContact, noteContact } from "../peer/contact.ts";
 import { takeScreen } from "../report/full_screen.ts";
 import { paired } from "../trust/store.ts";
 import type { Trust } from "../trust/offer.ts";
@@ -19,7 +19,7 @@ import { asJson, type Command, type Desk, type Spoken } from "./desk.ts";
 
 /** Milliseconds between two pictures, and between two questions to another host. */
 const REDRAW = 1000;
-const ASK = 5000;
+const ASK = 10_000;
 
 /** `shelter watch` */
 export const watch: Command = async (desk) => {
@@ -103,6 +103,7 @@ async function askView(probe: Probe, act: Act, peer: Trust): Promise<HostView> {
     return lastKnown(probe, peer.name, { reach: "gone", why: asked.failure.why });
   }
   const { word, clockOff } = asked;
+  noteContact(probe, act, word);
   const { name } = peer;
   return { name, reach: "answers", clockOff, ...(word.watch ? { watch: word.watch } : {}) };
 }

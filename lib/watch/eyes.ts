@@ -4,6 +4,7 @@ import type { Act } from "../machine/act.ts";
 import type { Uptime } from "../machine/clock.ts";
 import type { Probe } from "../machine/probe.ts";
 import { MIRROR_FLAG } from "../mirror/places.ts";
+import type { Word } from "../peer/word.ts";
 import { ENGINE_UNIT, GIVEN_UP, SYSTEMD } from "../services/places.ts";
 import { buildsOfUnit } from "../services/root_acts.ts";
 import { uselessCures } from "./cures.ts";
@@ -22,10 +23,15 @@ export type Seen = Pick<
 /** Age at which a mirror is too old, in milliseconds: its timer runs several times an hour, and a laptop may be away for an evening. */
 const MIRROR_DUE = 6 * 3_600_000;
 
-/** Eyes for one host. `uptime` reads the kernel's clocks. */
-export function createEyes(probe: Probe, act: Act, uptime: () => Uptime): () => Promise<Seen> {
+/** Eyes for one host. `uptime` reads the kernel's clocks; `onWord` is told of each word of another host. */
+export function createEyes(
+  probe: Probe,
+  act: Act,
+  uptime: () => Uptime,
+  onWord: (word: Word) => void,
+): () => Promise<Seen> {
   const services = serviceEyes(probe);
-  const peers = peerEyes(probe, act, () => uptime().uptime);
+  const peers = peerEyes(probe, act, () => uptime().uptime, onWord);
   const host = hostEyes(probe);
   const mirror = new Gauge(() => mirrorOf(probe), 30_000);
   const ways = new Gauge(

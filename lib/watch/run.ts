@@ -6,6 +6,7 @@ import { takeLock } from "../keep/lock.ts";
 import { createUptime, type Uptime } from "../machine/clock.ts";
 import type { Notifier } from "../machine/notify.ts";
 import { pause } from "../machine/pause.ts";
+import { noteContact } from "../peer/contact.ts";
 import type { CallContext } from "../unit.ts";
 import { decide, type Decision } from "./decide.ts";
 import { createEyes } from "./eyes.ts";
@@ -62,7 +63,7 @@ async function watch(
   tick: number,
 ): Promise<void> {
   const { probe, act, signal } = context;
-  const eyes = createEyes(probe, act, uptime);
+  const eyes = createEyes(probe, act, uptime, (word) => noteContact(probe, act, word));
   const healing = createHealing(context);
   const telling = createTelling(context);
   const paper = createPaper(context);

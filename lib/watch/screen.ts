@@ -54,13 +54,18 @@ export function screen(views: readonly HostView[], sheet: Sheet): readonly strin
 }
 
 function verdictOf(views: readonly HostView[], alerts: number, now: number): string {
-  if (alerts > 0) return alerts === 1 ? "1 alert" : `${alerts} alerts`;
-  const first = views.find((view) => view.reach === "gone" || !watchedNow(view, now));
-  if (!first) return "All is well";
-  if (first.reach === "asked") return `Waiting for ${printable(first.name)}`;
-  return first.reach === "gone"
-    ? `${printable(first.name)} does not answer`
-    : `${printable(first.name)} is not watched`;
+  const unwell =
+    views.find((view) => view.reach === "gone") ?? views.find((view) => !watchedNow(view, now));
+  const words = [
+    ...(unwell ? [howUnwell(unwell)] : []),
+    ...(alerts === 0 ? [] : [alerts === 1 ? "1 alert" : `${alerts} alerts`]),
+  ];
+  return words.length === 0 ? "All is well" : words.join(", ");
+}
+
+function howUnwell({ name, reach }: HostView): string {
+  if (reach === "asked") return `Waiting for ${printable(name)}`;
+  return `${printable(name)} ${reach === "gone" ? "does not answer" : "is not watched"}`;
 }
 
 /** Whether a watcher runs there, by that host's own clock. */

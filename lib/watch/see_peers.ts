@@ -5,6 +5,7 @@ import type { Act } from "../machine/act.ts";
 import { certificateTrouble, createDial } from "../machine/dial.ts";
 import type { Probe } from "../machine/probe.ts";
 import { askHost } from "../peer/ask.ts";
+import type { Word } from "../peer/word.ts";
 import type { Trust } from "../trust/offer.ts";
 import { readTrust } from "../trust/store.ts";
 import type { Failure, HostName } from "../unit.ts";
@@ -17,6 +18,8 @@ const SECOND = 1000;
 const DIAL = 4 * SECOND;
 /** Pauses between two questions of each kind, in milliseconds. */
 const EVERY = { gateway: 10 * SECOND, witness: 60 * SECOND, hurried: 15 * SECOND } as const;
+/** Age of a watcher's word from which the next is asked for sooner: one that lives writes every ten seconds. */
+const OLD_WORD = 30 * SECOND;
 
 /** What one question gave. `at` on the kernel's uptime, milliseconds. */
 interface Answer {
@@ -24,7 +27,7 @@ interface Answer {
   readonly at: number;
   readonly why?: string;
 }
-interface Word extends Answer {
+interface WitnessAnswer extends Answer {
   readonly heard?: Heard;
   /** It lives, but something is wrong with it. */
   readonly trouble?: Failure;
@@ -37,11 +40,12 @@ interface Heard {
   readonly clockOff: number;
 }
 
-/** Looks at every paired host. `uptime` reads the kernel's clock. */
+/** Looks at every paired host. `uptime` reads the kernel's clock; `onWord` is told of each word that was heard. */
 export function peerEyes(
   probe: Probe,
   act: Act,
   uptime: () => number,
+  onWord: (word: Word) => void,
 ): (now: number) => readonly PeerLook[] {
   const names = new Gauge(() => namesOf(probe), 30 * SECOND);
   const known = new Map<HostName, PeerEyes>();
@@ -49,7 +53,7 @@ export function peerEyes(
     const listed = names.at(now) ?? [];
     for (const name of known.keys()) if (!listed.includes(name)) known.delete(name);
     return listed.map((name) => {
-      const eyes = known.get(name) ?? new PeerEyes(probe, act, uptime, name);
+      const eyes = known.get(name) ?? new PeerEyes(probe, act, uptime, onWord, name);
       known.set(name, eyes);
       return eyes.look(now);
     });
@@ -65,6 +69,7 @@ class PeerEyes {
     private readonly probe: Probe,
     private readonly act: Act,
     private readonly uptime: () => number,
+    private readonly onWord: (word: Word) => void,
     private readonly name: HostName,
   ) {}
 
@@ -77,6 +82,8 @@ class PeerEyes {
     const answers = answersOf(gateway, word);
     const why = gateway?.ok === false ? gateway.why : word?.why;
     const { watch, at, clockOff } = this.#heard ?? {};
+    const age = watch && at !== undefined ? Math.max(0, at - Date.parse(watch.at)) : undefined;
+    if (age !== undefined && age > OLD_WORD) this.#witness.hurry(now, EVERY.hurried);
     return {
       name: this.name,
       ...(answers === undefined ? {} : { answers }),
@@ -85,7 +92,7 @@ class PeerEyes {
       ...(word?.trouble === undefined ? {} : { trouble: word.trouble }),
       ...(watch ? { heard: watch } : {}),
       ...(clockOff === undefined ? {} : { clockOff }),
-      ...(watch && at !== undefined ? { watcherAge: Math.max(0, at - Date.parse(watch.at)) } : {}),
+      ...(age === undefined ? {} : { watcherAge: age }),
     };
   }
 
@@ -125,13 +132,14 @@ class PeerEyes {
     return { url: engine.url, pairing: { cert, key, ca, fingerprint: engine.fingerprint } };
   }
 
-  async #ask(): Promise<Word | undefined> {
+  async #ask(): Promise<WitnessAnswer | undefined> {
     const trust = trustOf(this.probe, this.name);
     if (!trust) return undefined;
     const asked = await askHost(this.probe, this.act, trust);
     const at = this.uptime();
     if (asked.answered) {
       const { word, clockOff } = asked;
+      this.onWord(word);
       return { ok: true, at, heard: { at: Date.parse(word.at), watch: word.watch, clockOff } };
     }
     const { failure } = asked;

@@ -77,7 +77,8 @@ test("both see each other, with clocks that agree", async () => {
 }, 240_000);
 
 test("a watcher that is killed is noticed by the other host", async () => {
-  await said(lab.shadow, ["systemctl", "kill", "--signal=KILL", "watcher"]);
+  const pid = await said(lab.shadow, ["systemctl", "show", "--value", "-p", "MainPID", "watcher"]);
+  await said(lab.shadow, ["kill", "-9", pid.trim()]);
   await until(240, "the alert", () => alert(lab.phantom, "peer-watcher.shadow") !== undefined);
   expect(alert(lab.phantom, "peer-watcher.shadow")?.what).toContain("has said nothing for");
   await watch(lab.shadow, "06_shadow_control");

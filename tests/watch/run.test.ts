@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { readJournal } from "../../lib/keep/journal.ts";
 import { createAct } from "../../lib/machine/act.ts";
+import { lastContact } from "../../lib/peer/contact.ts";
 import type { CallContext } from "../../lib/unit.ts";
 import { runWatcher } from "../../lib/watch/run.ts";
 import type { WatchState } from "../../lib/watch/state.ts";
@@ -143,6 +144,26 @@ test("a peer that is gone is down after three quarters of a minute", async () =>
   expect(seen.alerts).toContainEqual(
     expect.objectContaining({ id: "peer-down.there", level: "warn" }),
   );
+});
+
+test("the paired host's word: its clock, its watcher, and a note of the contact", async () => {
+  const release = { version: "1", commit: null, dirty: false, target: "source", bun: "1.4.4" };
+  const holds = { programs: null, config: null, files: {}, models: {}, engine: null };
+  const hour = 3_600_000;
+  const theirs = (ms: number) => new Date(Date.now() + hour + ms).toISOString();
+  w.start();
+  const own = await w.state(calm);
+  const watch = { ...own, host: "there", at: theirs(-120_000), peer: undefined };
+  w.word = {
+    ...{ schema: 1, host: "there", at: theirs(0), home: "/home/op", release, holds, watch },
+    ...{ scripts: [], running: [] },
+  };
+  const { alerts, peer } = await w.state((one) => one.peer?.clockOff !== undefined);
+  expect(alerts).toContainEqual(expect.objectContaining({ id: "peer-clock.there", level: "fail" }));
+  expect(alerts).toContainEqual(expect.objectContaining({ id: "peer-watcher.there" }));
+  expect(Math.abs((peer?.clockOff ?? 0) - hour)).toBeLessThan(5000);
+  expect(Math.abs((peer?.watcherAge ?? 0) - 120_000)).toBeLessThan(1000);
+  expect(lastContact(w.eyes(), "there")?.word.host).toBe("there");
 });
 
 test("a home that takes no writing: nothing is done, and that is said once", async () => {

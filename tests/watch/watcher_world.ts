@@ -29,6 +29,8 @@ export class WatcherWorld {
   readonly unit = { engine: ACTIVE, gateway: ACTIVE };
   /** Root's answer, and what it was asked. */
   readonly root = { asked: [] as string[], answer: "ok" };
+  /** What the paired host says over the witness key; it is not there while this is undefined. */
+  word: object | undefined;
   /** Milliseconds since boot: moves by two seconds with each look. */
   uptime = 1_000_000;
   readonly lines: string[] = [];
@@ -51,7 +53,10 @@ export class WatcherWorld {
           stdout: this.unit[argv.at(-1) === "shelter-engine.service" ? "engine" : "gateway"],
         }),
         [basename(process.execPath)]: () => ({ code: 0 }), // 00_check_structure
-        ssh: () => ({ code: 255, stderr: "connect: refused" }),
+        ssh: () =>
+          this.word === undefined
+            ? { code: 255, stderr: "connect: refused" }
+            : { stdout: JSON.stringify(this.word) },
       },
     });
     this.watched = watchedHome(this.#folder, this.world.path(FAKE_HOME), FAKE_HOME);
