@@ -1,6 +1,7 @@
 /** A mirror's runs on two homes of one fake machine: what is held back, refused, repaired, taken back. */
 import { expect, test } from "bun:test";
-import { join } from "node:path";
+import { linkSync, mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { inHome } from "../../lib/keep/home.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
@@ -8,6 +9,7 @@ import type { RunReport } from "../../lib/unit.ts";
 import { unit } from "../../scripts/05_rsync_mirror.ts";
 import { FAKE_HOME, type FakeFile, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
 import {
+  askPeer,
   certificateOf,
   mirrorMachine,
   type OnRequest,
@@ -142,6 +144,50 @@ test("what never arrives whole never goes live", async () => {
   });
   expect(live(at)).toBeUndefined();
   expect(at.exists(there("status/testhost"))).toBe(false);
+});
+
+test("a model that arrives damaged never gets its name", async () => {
+  const hash = hashOf("a model");
+  const onRequest: OnRequest = (words, at) => {
+    const arriving = there(`runtime/mirror/testhost/models/${hash}`);
+    if (words[0] === "commit" && at.exists(arriving)) at.write(arriving, "b model");
+    return undefined;
+  };
+  const at = world({ mine: { ...mine, [`models/sha256/${hash}`]: "a model" }, onRequest });
+  expect((await runOn(at, unit)).outcome).toBe("corrupt");
+  expect(at.exists(there(`models/sha256/${hash}`))).toBe(false);
+});
+
+test("cutting what arrived never cuts an older generation's file of the same bytes", async () => {
+  const at = world({ mine });
+  await good(at);
+  const arriving = there("runtime/mirror/testhost/00000002.partial");
+  mkdirSync(dirname(at.path(`${arriving}/${LOG}`)), { recursive: true });
+  linkSync(
+    at.path(there(`runtime/mirror/testhost/00000001/${LOG}`)),
+    at.path(`${arriving}/${LOG}`),
+  );
+  const start = '{"a":1}\n';
+  const listed = { path: LOG, bytes: start.length, sha256: hashOf(start), grows: true };
+  const manifest = {
+    schema: 1,
+    from: "testhost",
+    generation: "00000002",
+    files: [listed],
+    links: [],
+  };
+  const request = {
+    schema: 1,
+    manifest,
+    changes: [],
+    agreed: {},
+    models: [],
+    keep: 3,
+    release: null,
+  };
+  const ran = await askPeer(at, ["commit"], JSON.stringify(request));
+  expect(JSON.parse(ran.stdout)).toMatchObject({ done: false, again: [LOG] });
+  expect(at.read(there(LOG))).toBe('{"a":1}\n{"b":2}\n');
 });
 
 test("files on the peer that rotted are noticed and sent anew", async () => {
