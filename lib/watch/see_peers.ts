@@ -18,6 +18,13 @@ const SECOND = 1000;
 const DIAL = 4 * SECOND;
 /** Pauses between two questions of each kind, in milliseconds. */
 const EVERY = { gateway: 10 * SECOND, witness: 60 * SECOND, hurried: 15 * SECOND } as const;
+/** Failures that only a host can give which lives and is the paired one. */
+const LIVES: ReadonlySet<string> = new Set([
+  "key-refused",
+  "peer-other-release",
+  "peer-refused",
+  "peer-without-binaries",
+]);
 /** Age of a watcher's word from which the next is asked for sooner: one that lives writes every ten seconds. */
 const OLD_WORD = 30 * SECOND;
 
@@ -144,7 +151,7 @@ class PeerEyes {
     }
     const { failure } = asked;
     if (failure.id === "peer-unreachable") return { ok: false, at, why: "unreachable" };
-    return { ok: failure.id !== "host-key-changed", at, why: failure.why, trouble: failure };
+    return { ok: LIVES.has(failure.id), at, why: failure.why, trouble: failure };
   }
 }
 

@@ -166,6 +166,16 @@ test("the paired host's word: its clock, its watcher, and a note of the contact"
   expect(lastContact(w.eyes(), "there")?.word.host).toBe("there");
 });
 
+test("a paired host that lives and refuses is up, with what is wrong; one with another host key is not", async () => {
+  w.watched.stop(); // its gateway is gone
+  w.refusal = { code: 11, stderr: "witness may not ask for status" };
+  w.start();
+  const { alerts } = await w.state((one) => one.peer?.state === "up");
+  expect(alerts).toContainEqual(expect.objectContaining({ id: "peer-trouble.there" }));
+  w.refusal = { code: 255, stderr: "Host key verification failed." };
+  await w.state((one) => one.peer?.state === "down");
+});
+
 test("a home that takes no writing: nothing is done, and that is said once", async () => {
   const first = w.start();
   await w.state(calm);

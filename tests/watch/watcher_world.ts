@@ -31,6 +31,8 @@ export class WatcherWorld {
   readonly root = { asked: [] as string[], answer: "ok" };
   /** What the paired host says over the witness key; it is not there while this is undefined. */
   word: object | undefined;
+  /** How ssh ends then. */
+  refusal = { code: 255, stderr: "connect: refused" };
   /** Milliseconds since boot: moves by two seconds with each look. */
   uptime = 1_000_000;
   readonly lines: string[] = [];
@@ -53,10 +55,7 @@ export class WatcherWorld {
           stdout: this.unit[argv.at(-1) === "shelter-engine.service" ? "engine" : "gateway"],
         }),
         [basename(process.execPath)]: () => ({ code: 0 }), // 00_check_structure
-        ssh: () =>
-          this.word === undefined
-            ? { code: 255, stderr: "connect: refused" }
-            : { stdout: JSON.stringify(this.word) },
+        ssh: () => (this.word === undefined ? this.refusal : { stdout: JSON.stringify(this.word) }),
       },
     });
     this.watched = watchedHome(this.#folder, this.world.path(FAKE_HOME), FAKE_HOME);
