@@ -2,7 +2,7 @@
 /** Mirrors what this host has to the hosts that it is paired with: verified, switched by one link, and taken back by --undo. */
 import { main } from "../lib/cli.ts";
 import { type MirrorFacts, observeMirror } from "../lib/mirror/facts.ts";
-import { fetchModel, takeTheirs } from "../lib/mirror/fetch.ts";
+import { fetchModel, noteModels, takeTheirs } from "../lib/mirror/fetch.ts";
 import { diagnoseMirror } from "../lib/mirror/findings.ts";
 import {
   digestMirror,
@@ -38,6 +38,7 @@ export const unit: Unit<MirrorFacts> = {
     push,
     take_back: takeBack,
     fetch_model: fetchModel,
+    note_models: noteModels,
     take_theirs: takeTheirs,
     sign_release: signRelease,
   },

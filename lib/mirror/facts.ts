@@ -55,6 +55,8 @@ export interface MirrorFacts {
   readonly keep: number;
   readonly timer: TimerFacts;
   readonly peers: readonly PeerFacts[];
+  /** Models whose files changed and whose bytes did not: read again each time until that is noted. */
+  readonly touched: readonly string[];
   /** Why shared.cfg is not sent on; undefined where it is sound. */
   readonly configDamaged?: string;
 }
@@ -81,8 +83,9 @@ export async function observeMirror(probe: Probe, want: Args): Promise<MirrorFac
   const hashes = homeHashes(probe);
   const config = await lookAtConfig(probe);
   const models = modelHashes(probe);
-  if (want["verify"] === true) await hashModels(probe, models, () => true);
-  else await hashModels(probe, models, (one) => one.suspect);
+  const touched = heldModels(probe, models).filter((one) => one.suspect);
+  const anew = want["verify"] === true ? heldModels(probe, models) : touched;
+  for (const one of anew) await models.anew(one.sha256);
   const choice = choiceOf(want);
   const found: PeerFacts[] = [];
   const mine = {
@@ -108,6 +111,9 @@ export async function observeMirror(probe: Probe, want: Args): Promise<MirrorFac
     keep: (await retentionOf(probe)).mirrors,
     timer: await lookAtTimer(probe),
     peers: found,
+    touched: heldModels(probe, models)
+      .filter((one) => !one.damaged && touched.some(({ sha256 }) => sha256 === one.sha256))
+      .map((one) => one.sha256),
     ...(isSound(config.state) ? {} : { configDamaged: config.state }),
   };
 }
@@ -127,16 +133,6 @@ function askState(probe: Probe, trust: Trust, ciphers: readonly string[]): Asked
   const answer = ask(hands, argv, trust, words, { timeout: 10 * 60_000 });
   answer.catch(() => undefined); // awaited later, peer by peer
   return { trust, answer, remembered };
-}
-
-async function hashModels(
-  probe: Probe,
-  hashes: ReturnType<typeof modelHashes>,
-  which: (one: ReturnType<typeof heldModels>[number]) => boolean,
-): Promise<void> {
-  for (const one of heldModels(probe, hashes)) {
-    if (which(one)) await hashes.anew(one.sha256);
-  }
 }
 
 /** This host's side, as far as it is the same for all peers. */

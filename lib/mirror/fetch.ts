@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { IntegrityError, ShelterError } from "../errors.ts";
 import type { Call } from "../unit.ts";
 import { theirBytes } from "./conflicts.ts";
+import { heldModels, modelHashes } from "./held.ts";
 import { fetchPlace, trustIn } from "./push.ts";
 import { placeModels } from "./receive/models.ts";
 import { OFFERED } from "./rsync_words.ts";
@@ -33,6 +34,16 @@ export const fetchModel: Call = async (context, args) => {
     "what arrived is not that model",
     ["./bin/05_rsync_mirror", "--host", trust.name, "--verify"],
   );
+};
+
+/** Notes models whose bytes are right although their files changed, so that they are not read again by each run. */
+export const noteModels: Call = async ({ probe, act }, args) => {
+  const { models } = args;
+  if (!Array.isArray(models)) throw new Error("the step names no models");
+  const hashes = modelHashes(probe);
+  heldModels(probe, hashes); // what is remembered of the others stays remembered
+  for (const one of models) if (typeof one === "string") await hashes.anew(one);
+  hashes.save(act);
 };
 
 /** Takes the peer's version of a shared file. */

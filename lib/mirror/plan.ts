@@ -12,6 +12,7 @@ export function planMirror(facts: MirrorFacts, want: Args): readonly Step[] {
   const taken = takeTheirs(facts, want);
   if (taken) return [taken];
   return [
+    ...(facts.touched.length > 0 ? [noteStep(facts.touched)] : []),
     ...facts.peers.flatMap((peer) =>
       peer.reached && blockOf(peer) === undefined ? stepsFor(facts, peer, want) : [],
     ),
@@ -19,6 +20,16 @@ export function planMirror(facts: MirrorFacts, want: Args): readonly Step[] {
       ? [timerStep(facts.timer)]
       : []),
   ];
+}
+
+function noteStep(touched: readonly string[]): Step {
+  return {
+    do: "call",
+    name: "note_models",
+    args: { models: [...touched] },
+    undo: { never: "work-folder-only" },
+    why: "their files changed, and their bytes did not",
+  };
 }
 
 function stepsFor(facts: MirrorFacts, peer: ReachedPeer, want: Args): readonly Step[] {

@@ -245,6 +245,17 @@ function memoryOf(at: FakeWorld, hash: string): string {
   return JSON.stringify({ schema: 1, files: { [hash]: [key, hash] } });
 }
 
+test("a model whose file was touched is read once, and then known again", async () => {
+  const hash = hashOf("a model");
+  const at = world({ mine: { ...mine, [`models/sha256/${hash}`]: "a model" } });
+  await Bun.sleep(60); // what changed this very moment is not remembered
+  await good(at);
+  at.write(here(`models/sha256/${hash}`), "a model");
+  const noted = await good(at);
+  expect(noted.steps.map((one) => one.text).join()).toContain("note models");
+  expect((await good(at)).outcome).toBe("converged");
+});
+
 test("a conflict is shown with both choices, and each of them ends it", async () => {
   for (const take of ["mine", "theirs"]) {
     const at = world({
