@@ -55,17 +55,24 @@ export function isQuiet(path: string, host: HostName): boolean {
   );
 }
 
-/** Where a symbolic link in a shared folder may lead: to a place in the same shared folder, said relative to itself. */
+/**
+ * Where a symbolic link in a shared folder may lead: to a place in the same shared folder, said relative to itself. It goes up only before its first name: after
+ * one, what ".." means depends on whether that name is a link too.
+ */
 export function staysInside(path: string, target: string): boolean {
   if (target.startsWith("/") || target.includes("\0") || target === "") return false;
   const parts = path.split("/").slice(0, -1);
+  let named = false;
   for (const part of target.split("/")) {
-    if (part === "" || part === ".") continue;
-    if (part !== "..") parts.push(part);
-    else if (parts.length <= 1) return false;
+    if (part === "") continue;
+    if (part === ".") return false;
+    if (part !== "..") {
+      parts.push(part);
+      named = true;
+    } else if (named || parts.length <= 1) return false;
     else parts.pop();
   }
-  return parts[0] === path.split("/")[0];
+  return named && parts[0] === path.split("/")[0];
 }
 
 /** Where a generation of `from` stands. */

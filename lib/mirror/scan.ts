@@ -70,7 +70,7 @@ export function scan(probe: Eyes, tops: readonly string[], links: boolean): Scan
     } else if (staysInside(path, entry.target ?? "")) {
       found.links.push({ path, target: entry.target ?? "" });
     } else {
-      refused.push({ path, why: `it is a link that leads out, to ${entry.target ?? ""}` });
+      refused.push({ path, why: `it is a link that leads out, or may, to ${entry.target ?? ""}` });
     }
   };
   for (const top of tops) look(top, true);

@@ -2,10 +2,11 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { join } from "node:path";
+import { createProbe } from "../../lib/machine/probe.ts";
 import type { CommitRequest, PeerState } from "../../lib/mirror/wire.ts";
 import type { RunReport } from "../../lib/unit.ts";
 import { unit } from "../../scripts/05_rsync_mirror.ts";
-import { FAKE_HOME, fakeMachine } from "../support/fake_machine.ts";
+import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
 import {
   askPeer,
   certificateOf,
@@ -96,6 +97,21 @@ test.each([
   ["an absolute path", { files: [file("/etc/passwd")] }],
   ["the same twice", { files: [file("agents/x"), file("agents/x")] }],
   ["a link that leads out", { links: [{ path: "agents/x", target: "../../.ssh" }] }],
+  ["a link to its own folder", { links: [{ path: "agents/l1", target: "." }] }],
+  ["a link that climbs by way of a name", { links: [{ path: "agents/l2", target: "l1/.." }] }],
+  [
+    "a file below one of its links",
+    { links: [{ path: "agents/l", target: "d" }], files: [file("agents/l/.bashrc")] },
+  ],
+  [
+    "a link below one of its links",
+    {
+      links: [
+        { path: "agents/l", target: "d" },
+        { path: "agents/l/.bashrc", target: "e" },
+      ],
+    },
+  ],
   ["a link among logs", { links: [{ path: "logs/memory/testhost/x", target: "y" }] }],
   ["somebody else's name", { from: "other" }],
   ["a generation outside", { generation: "../x" }],
@@ -107,6 +123,27 @@ test.each([
   expect(ran.code).toBe(11);
   expect(at.picture(PEER_HOME, (path) => path.endsWith("/runtime/locks"))).toEqual(before);
 });
+
+test("no link stands in what is still arriving: not while a model is awaited, and not after a generation was taken back", async () => {
+  const at = world({});
+  const arriving = join(PEER_HOME, "runtime/mirror/testhost/00000001.partial/agents/l");
+  const links = [{ path: "agents/l", target: "d" }];
+  const linked = { ...asked, manifest: { ...manifest, links } };
+  const models = [{ sha256: "0".repeat(64), bytes: 1, names: [] }];
+  const short = await askPeer(at, ["commit"], JSON.stringify({ ...linked, models }));
+  expect(JSON.parse(short.stdout)).toMatchObject({ done: false });
+  expect(isThere(at, arriving)).toBe(false);
+  const whole = await askPeer(at, ["commit"], JSON.stringify(linked));
+  expect(JSON.parse(whole.stdout)).toMatchObject({ done: true });
+  expect(isThere(at, arriving.replace(".partial", ""))).toBe(true);
+  expect((await askPeer(at, ["back", "00000001"])).stdout).toContain('"left":[]');
+  expect(isThere(at, arriving)).toBe(false);
+});
+
+/** Whether anything has this name, a link that leads nowhere too. */
+function isThere(at: FakeWorld, path: string): boolean {
+  return createProbe(at.machine, PEER_HOME, "shadow").stat(path) !== undefined;
+}
 
 test("a peer that would change what is not shared, or through a link, does not", async () => {
   const at = world({ theirs: { agents: { link: "/etc" } } });

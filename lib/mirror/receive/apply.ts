@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { temporaryBeside } from "../../machine/durable.ts";
 import { isShared, staysInside } from "../places.ts";
 import { type Change, identityOf, linkIdentity, type State } from "../three_way.ts";
+import { linkOnTheWay } from "../way.ts";
 import type { Hands } from "./verify.ts";
 
 /** What stands at a path of the home; "folder" where it is neither a file nor a link. */
@@ -29,7 +30,7 @@ export async function applyChange(
   const { probe } = hands;
   const live = join(probe.home, change.path);
   if (!isShared(change.path)) return `${change.path} has one writer, and it is not the peer`;
-  const link = linkOnTheWay(hands, change.path);
+  const link = linkOnTheWay(probe, probe.home, change.path);
   if (link !== undefined) return `${link} is a link here: nothing is written through it`;
   const now = await stateAt(hands, live);
   if (now === change.now) return undefined; // an earlier try came this far
@@ -82,13 +83,4 @@ function keep({ probe, act }: Hands, live: string, kept: string): void {
     act.copy(live, kept);
     act.chmod(kept, entry?.mode ?? 0o600);
   }
-}
-
-function linkOnTheWay({ probe }: Hands, path: string): string | undefined {
-  for (let at = path.indexOf("/"); at !== -1; at = path.indexOf("/", at + 1)) {
-    const folder = path.slice(0, at);
-    const kind = probe.stat(join(probe.home, folder))?.kind;
-    if (kind !== undefined && kind !== "dir") return folder;
-  }
-  return undefined;
 }

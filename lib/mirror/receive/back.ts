@@ -9,6 +9,7 @@ import { place, stateAt } from "./apply.ts";
 import { keptFile, readRecord } from "./record.ts";
 import { takeReleaseBack } from "./release.ts";
 import { programOf } from "../held.ts";
+import { removeLinks } from "./verify.ts";
 
 /**
  * Takes a generation back. One that never went live needs nothing.
@@ -67,6 +68,7 @@ export async function takeGenerationBack(
   // what arrived is right, and waits there for the next run
   if (probe.stat(folder)) {
     act.remove(join(folder, MANIFEST));
+    removeLinks(context, folder);
     act.remove(`${folder}${ARRIVING}`);
     act.rename(folder, `${folder}${ARRIVING}`);
   }

@@ -20,13 +20,14 @@ import {
 } from "../places.ts";
 import { ARRIVING, GENERATION, MODELS } from "../rsync_words.ts";
 import { keyOf } from "../scan.ts";
+import { foldersOn } from "../way.ts";
 import type { CommitReply, CommitRequest, Manifest } from "../wire.ts";
 import { applyChange } from "./apply.ts";
 import { arrivingModel, placeModels } from "./models.ts";
 import { keptFile, missingFolders, writeRecord } from "./record.ts";
 import { placeRelease } from "./release.ts";
 import { arrivedHashes, generations, liveGeneration } from "./state.ts";
-import { type Hands, verifyArrived } from "./verify.ts";
+import { type Hands, makeLinks, verifyArrived } from "./verify.ts";
 
 /** Milliseconds that a commit waits for another one, or for an rsync that is still ending. */
 const PATIENCE = 60_000;
@@ -92,6 +93,7 @@ export async function commit(
   if (!verified.whole || bad.length > 0) {
     return { done: false, again: verified.whole ? [] : verified.again, models: bad };
   }
+  makeLinks(context, arriving, manifest.links);
   const text = JSON.stringify(manifest);
   act.write(join(arriving, MANIFEST), text);
   const noteAt = agreedPlace(probe.home, probe.host, from);
@@ -163,6 +165,12 @@ function refuseForeign(
   }
   for (const { path, target } of manifest.links) {
     if (!isShared(path) || !staysInside(path, target)) throw refuse(`${path} would lead out`);
+  }
+  const links = new Set(manifest.links.map((one) => one.path));
+  const brought = changes.filter((one) => one.now !== null);
+  for (const { path } of [...manifest.files, ...manifest.links, ...brought]) {
+    const link = foldersOn(path).find((one) => links.has(one));
+    if (link !== undefined) throw refuse(`${path} would lead through its link ${link}`);
   }
   const foreign = changes.find((one) => !isShared(one.path));
   if (foreign) throw refuse(`${foreign.path} has one writer, and it is not ${from}`);

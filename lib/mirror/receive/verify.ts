@@ -1,7 +1,9 @@
 /** Looks at what arrived, before any of it goes live: only what the manifest names stays, and each file must be what it says. */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { ShelterError } from "../../errors.ts";
 import type { Act } from "../../machine/act.ts";
 import type { Entry, Probe } from "../../machine/probe.ts";
+import { linkOnTheWay } from "../way.ts";
 import type { Listed, Manifest } from "../wire.ts";
 
 /** Hands of a commit. */
@@ -49,12 +51,24 @@ export async function verifyArrived(
     if (!(await isWhole({ probe, act }, join(arriving, listed.path), listed)))
       again.push(listed.path);
   }
-  if (again.length > 0) return { whole: false, again };
-  for (const { path, target } of manifest.links) {
-    act.makeFolder(join(arriving, path, ".."));
+  return again.length > 0 ? { whole: false, again } : { whole: true };
+}
+
+/** Makes the manifest's links, last of all: while a generation is arriving the peer's rsync writes into it, and must meet none. */
+export function makeLinks({ probe, act }: Hands, arriving: string, links: Manifest["links"]): void {
+  for (const { path, target } of links) {
+    const link = linkOnTheWay(probe, arriving, path);
+    if (link !== undefined) {
+      throw new ShelterError("request-refused", `making the link ${path}`, `${link} is no folder`);
+    }
+    act.makeFolder(dirname(join(arriving, path)));
     act.link(join(arriving, path), target);
   }
-  return { whole: true };
+}
+
+/** Takes all links of a generation away, before it is one that is still arriving again. */
+export function removeLinks({ probe, act }: Hands, folder: string): void {
+  for (const { kind, path } of probe.tree(folder)) if (kind === "link") act.remove(path);
 }
 
 async function isWhole({ probe, act }: Hands, path: string, listed: Listed): Promise<boolean> {
