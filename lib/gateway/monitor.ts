@@ -20,8 +20,8 @@ export const RHYTHM: Readonly<Record<"local" | "peer", Rhythm>> = {
   peer: { busy: 500, idle: 2000, silence: 2000 },
 };
 
-/** Longest wait for one real token of an engine that comes back: a model may have to be loaded. */
-const PROOF = 60_000;
+/** Longest wait for one real token of an engine that comes back, in milliseconds: a model may have to be loaded. */
+export const PROOF = 60_000;
 /** Longest wait for its list of models, in milliseconds. */
 const LIST = 5000;
 /** Length of a tick, in milliseconds; time in which this process did not run counts as two at most. */

@@ -10,6 +10,7 @@ import { noCounts, type Counts } from "./counts.ts";
 import { Engine } from "./engine.ts";
 import { errorReply, Refusal } from "./errors.ts";
 import { keyIn } from "./key.ts";
+import { firstModelOn } from "./mapping.ts";
 import { watch } from "./monitor.ts";
 import { Pool } from "./pool.ts";
 import { serveRelay } from "./relay.ts";
@@ -96,7 +97,7 @@ function open(
     watch(engine, {
       signal: ending.signal,
       alone: () => pool.alone(engine),
-      model: () => config.models.flatMap((one) => one.on[engine.name]?.name ?? []).at(0),
+      model: () => firstModelOn(config.models, engine.name),
     }),
   );
   const house: House = {
