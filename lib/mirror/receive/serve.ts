@@ -10,6 +10,7 @@ import { DOCUMENT_LIMIT, isPlainPath, parseCommit, WIRE } from "../wire.ts";
 import { takeGenerationBack } from "./back.ts";
 import { commit, withArrivalLock } from "./commit.ts";
 import { stateFor } from "./state.ts";
+import { removeLinks } from "./verify.ts";
 
 /** One request of a mirror key. */
 export interface MirrorRequest {
@@ -101,7 +102,11 @@ async function rsync(
   if (checked === undefined) throw refused("rsync may not be started like this");
   const cwd = inHome.mirror(probe.home, from);
   const work = async () => {
-    if (checked.kind === "generation") act.makeFolder(join(cwd, checked.place));
+    if (checked.kind === "generation") {
+      act.makeFolder(join(cwd, checked.place));
+      // a commit that was killed may have left some: rsync must meet none
+      removeLinks({ probe, act }, join(cwd, checked.place));
+    }
     if (checked.kind === "models") act.makeFolder(join(cwd, MODELS));
     const setpriv = probe.which("setpriv");
     const tied = setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--"];
