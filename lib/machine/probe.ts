@@ -69,6 +69,8 @@ export interface Probe {
   stat(path: string): Entry | undefined;
   /** Names in a folder, sorted; none where it is not there or may not be read. */
   list(path: string): readonly string[];
+  /** Why a folder that is there can't be listed; undefined where it can, and where there is none. */
+  unlistable(path: string): string | undefined;
   /** All entries below a folder, parents first, links not followed; `skip` leaves out an entry and all below it. */
   tree(path: string, skip?: (entry: Entry) => boolean): readonly Entry[];
   /** The path with all links followed, or undefined where it leads nowhere. */
@@ -155,6 +157,14 @@ export function createProbe(
         return readdirSync(at(path)).sort();
       } catch {
         return [];
+      }
+    },
+    unlistable: (path) => {
+      try {
+        readdirSync(at(path));
+        return undefined;
+      } catch (error) {
+        return isAbsent(error) ? undefined : error instanceof Error ? error.message : String(error);
       }
     },
     tree: (path, skip) => walk(path, at, skip),

@@ -17,12 +17,13 @@ import {
 } from "./held.ts";
 import { type ModelPlan, planModels } from "./models.ts";
 import { type OwnSide, ownSide } from "./own.ts";
-import { isShared, releaseFolder } from "./places.ts";
+import { isShared, isWithin, releaseFolder } from "./places.ts";
 import { judgeRelease, lookAtRelease, type ReleaseLook } from "./release.ts";
 import { rememberedManifest } from "./remembered.ts";
 import { ask, ciphersFor, mirrorSsh, readingHands } from "./talk.ts";
 import { agreedOf, differ, merge, type Merge, type States, type Verdict } from "./three_way.ts";
 import { lookAtTimer, type TimerFacts } from "./timer.ts";
+import { type Vanished, vanishedTops } from "./vanished.ts";
 import { type Manifest, parseState, type PeerState } from "./wire.ts";
 
 /** How one peer stands. */
@@ -37,6 +38,8 @@ export interface ReachedPeer {
   readonly state: Omit<PeerState, "manifest" | "shared" | "agreed" | "models">;
   readonly own: OwnSide;
   readonly merge: Merge;
+  /** Shared folders of which nothing is left here. */
+  readonly vanished: readonly Vanished[];
   /** What both sides have of each path in conflict. */
   readonly versions: readonly Version[];
   readonly models: ModelPlan;
@@ -88,8 +91,10 @@ export async function observeMirror(probe: Probe, want: Args): Promise<MirrorFac
   for (const one of anew) await models.anew(one.sha256);
   const choice = choiceOf(want);
   const found: PeerFacts[] = [];
+  const shared = await lookAtShared(probe, hashes);
   const mine = {
-    shared: (await lookAtShared(probe, hashes)).states,
+    shared: shared.states,
+    refused: shared.refused.map((one) => one.path),
     hashes,
     models: heldModels(probe, models),
     choice,
@@ -138,6 +143,8 @@ function askState(probe: Probe, trust: Trust, ciphers: readonly string[]): Asked
 /** This host's side, as far as it is the same for all peers. */
 interface Mine {
   readonly shared: States;
+  /** Shared paths of which it can't be told here what they are: they count as unchanged. */
+  readonly refused: readonly string[];
   readonly hashes: ReturnType<typeof homeHashes>;
   readonly models: ReturnType<typeof heldModels>;
   readonly choice: Choice | undefined;
@@ -163,15 +170,18 @@ async function lookAtPeer(
   const records = { mine: agreedWith(probe, peer), theirs: state.agreed };
   const onlyShared = (states: States) =>
     Object.fromEntries(Object.entries(states).filter(([path]) => isShared(path)));
+  const base = agreedOf(records.mine, records.theirs);
+  const theirs = onlyShared(state.shared);
+  const vanished = vanishedTops(probe, mine.shared, theirs, base, settled);
+  const stays = [...mine.refused, ...vanished.map((one) => one.top), ...state.closed];
   const merged = merge(
     mine.shared,
-    onlyShared(state.shared),
+    theirs,
     { mine: onlyShared(records.mine), theirs: onlyShared(records.theirs) },
     settled,
-    (path) => (path === "shared.cfg" && !isSound(config)) || isClosed(path, state.closed),
+    (path) => (path === "shared.cfg" && !isSound(config)) || isClosed(path, stays),
   );
   const models = planModels(mine.models, missingModels(probe), state, records, settled);
-  const base = agreedOf(records.mine, records.theirs);
   const look = await lookAtRelease(probe, peer, mine.hashes);
   const verdict = judgeRelease(look, base, state.program, peer, settled);
   const goes = look.program !== null && look.damaged === undefined && GOES.has(verdict);
@@ -192,6 +202,7 @@ async function lookAtPeer(
     state: light,
     own,
     merge: merged,
+    vanished,
     versions: await versionsOf(probe, trust, merged.conflicts),
     models,
     release: { ...look, verdict },
@@ -200,9 +211,9 @@ async function lookAtPeer(
   };
 }
 
-/** True where the peer has something at or above `path` that is not mirrored. */
+/** True where one side has something at or above `path` that is not mirrored. */
 function isClosed(path: string, closed: readonly string[]): boolean {
-  return closed.some((one) => path === one || path.startsWith(`${one}/`));
+  return closed.some((one) => isWithin(path, one));
 }
 
 function isSound(config: string): boolean {

@@ -4,11 +4,13 @@ import { IntegrityError, ShelterError } from "../errors.ts";
 import type { Call } from "../unit.ts";
 import { theirBytes } from "./conflicts.ts";
 import { heldModels, modelHashes } from "./held.ts";
+import { isShared, staysInside } from "./places.ts";
 import { fetchPlace, trustIn } from "./push.ts";
 import { placeModels } from "./receive/models.ts";
 import { OFFERED } from "./rsync_words.ts";
 import { fetchFile } from "./send.ts";
 import { ask, connect } from "./talk.ts";
+import { linkOnTheWay } from "./way.ts";
 
 /** Brings a model from a peer; it gets its name only once its hash is right. What stood there damaged goes to quarantine. */
 export const fetchModel: Call = async (context, args) => {
@@ -53,6 +55,19 @@ export const takeTheirs: Call = async (context, args) => {
   if (typeof path !== "string" || typeof state !== "string")
     throw new Error("the step names no version");
   const trust = trustIn(context, args["peer"]);
+  const to = join(probe.home, path);
+  const refuse = (why: string) =>
+    new ShelterError("version-refused", `taking ${trust.name}'s ${path}`, why);
+  if (!isShared(path)) throw refuse("it is not shared");
+  const link = linkOnTheWay(probe, probe.home, path);
+  if (link !== undefined) throw refuse(`${link} is a link here: nothing is written through it`);
+  if (state.startsWith("@")) {
+    const target = state.slice(1);
+    if (!staysInside(path, target)) throw refuse(`it is a link that would lead out, to ${target}`);
+    act.makeFolder(dirname(to));
+    act.link(to, target);
+    return;
+  }
   const bytes = await theirBytes(probe, act, trust, path, state);
   if (bytes === undefined) {
     throw new ShelterError(
@@ -62,7 +77,6 @@ export const takeTheirs: Call = async (context, args) => {
       ["./bin/05_rsync_mirror", "--host", trust.name],
     );
   }
-  const to = join(probe.home, path);
   act.makeFolder(dirname(to));
   act.write(to, bytes, state.endsWith("x") ? 0o700 : 0o600);
 };

@@ -66,7 +66,7 @@ export function diagnoseMirror(facts: MirrorFacts, want: Args): readonly Finding
 }
 
 function ofPeer(facts: MirrorFacts, peer: ReachedPeer): readonly Finding[] {
-  const { name, own, merge, models, release, state } = peer;
+  const { name, own, merge, vanished, models, release, state } = peer;
   const findings: Finding[] = [];
   const each = <T>(list: readonly T[], say: (one: T, at: number) => Finding, rest: string) => {
     findings.push(...list.slice(0, EACH).map(say));
@@ -139,6 +139,16 @@ function ofPeer(facts: MirrorFacts, peer: ReachedPeer): readonly Finding[] {
     }),
     "closed",
   );
+  for (const { top, theirs } of vanished) {
+    findings.push({
+      id: `vanished-${name}-${top}`,
+      level: "warn",
+      what: `nothing is left of ${top} on ${facts.host}, and ${name} has ${theirs.length} of its files: they stay there`,
+      why: `to have them back: ${SCRIPT} --take theirs ${top}; to remove them there too: --take mine`,
+      evidence: top,
+      fix: [SCRIPT, "--take", "theirs", top],
+    });
+  }
   if (merge.theirs.length > 0) {
     findings.push({
       id: `theirs-${name}`,

@@ -93,6 +93,7 @@ export function agreedPlace(home: string, host: HostName, peer: HostName): strin
 /** The list of a generation's files. */
 export const MANIFEST = ".manifest.json";
 
-function isWithin(path: string, top: string): boolean {
+/** True where `path` is `top` or stands below it. */
+export function isWithin(path: string, top: string): boolean {
   return path === top || path.startsWith(`${top}/`);
 }

@@ -10,7 +10,7 @@ import { timerStep } from "./timer.ts";
 /** The steps; none where every peer has what this host has. */
 export function planMirror(facts: MirrorFacts, want: Args): readonly Step[] {
   const taken = takeTheirs(facts, want);
-  if (taken) return [taken];
+  if (taken.length > 0) return taken;
   return [
     ...(facts.touched.length > 0 ? [noteStep(facts.touched)] : []),
     ...facts.peers.flatMap((peer) =>
@@ -84,25 +84,28 @@ function stepsFor(facts: MirrorFacts, peer: ReachedPeer, want: Args): readonly S
 }
 
 /** `--take theirs`: the peer's version comes here first; what follows from that is the next round's. */
-function takeTheirs(facts: MirrorFacts, want: Args): Step | undefined {
+function takeTheirs(facts: MirrorFacts, want: Args): readonly Step[] {
   const choice = choiceOf(want);
-  if (choice?.take !== "theirs") return undefined;
+  if (choice?.take !== "theirs") return [];
   for (const peer of facts.peers) {
     if (!peer.reached) continue;
-    const conflict = peer.merge.conflicts.find((one) => one.path === choice.path);
-    if (!conflict) continue;
-    const path = join(facts.home, choice.path);
-    const why = `${peer.name}'s version was chosen`;
-    if (conflict.theirs === null) return { do: "remove", path, why };
-    if (conflict.theirs.startsWith("@"))
-      return { do: "link", path, target: conflict.theirs.slice(1), why };
-    return {
-      do: "call",
-      name: "take_theirs",
-      args: { peer: peer.name, path: choice.path, state: conflict.theirs },
-      undo: { restore: [path] },
-      why,
-    };
+    const chosen = [
+      ...peer.merge.conflicts.filter((one) => one.path === choice.path),
+      ...peer.vanished.flatMap((one) => (one.top === choice.path ? one.theirs : [])),
+    ];
+    if (chosen.length === 0) continue;
+    return chosen.map((one): Step => {
+      const path = join(facts.home, one.path);
+      const why = `${peer.name}'s version was chosen`;
+      if (one.theirs === null) return { do: "remove", path, why };
+      return {
+        do: "call",
+        name: "take_theirs",
+        args: { peer: peer.name, path: one.path, state: one.theirs },
+        undo: { restore: [path] },
+        why,
+      };
+    });
   }
-  return undefined;
+  return [];
 }

@@ -5,7 +5,7 @@ import type { Entry, Probe } from "../machine/probe.ts";
 import { grows, MANIFEST, staysInside } from "./places.ts";
 import { PARTIAL_FOLDER } from "./rsync_words.ts";
 
-type Eyes = Pick<Probe, "home" | "list" | "stat">;
+type Eyes = Pick<Probe, "home" | "list" | "unlistable" | "read" | "stat">;
 
 /** A file as it stands. `key` is another one as soon as the file changes. */
 export interface FoundFile {
@@ -42,16 +42,19 @@ export function scan(probe: Eyes, tops: readonly string[], links: boolean): Scan
   const look = (path: string, top: boolean) => {
     const name = path.slice(path.lastIndexOf("/") + 1);
     if (name.startsWith(TEMPORARY_PREFIX)) return;
-    const entry = statOf(probe, join(probe.home, path));
-    if (entry === undefined) {
+    const entry = lookAt(probe, join(probe.home, path));
+    if (typeof entry === "string") {
+      refused.push({ path, why: `it can't be looked at: ${entry}` });
+    } else if (entry === undefined) {
       // a name that is not UTF-8 can't be asked for by the text that it was read as
       if (!top && path.includes("\uFFFD")) refused.push({ path, why: "its name is not UTF-8" });
-      return;
-    }
-    if (name === PARTIAL_FOLDER || name === MANIFEST) {
+    } else if (name === PARTIAL_FOLDER || name === MANIFEST) {
       refused.push({ path, why: "its name is one that the mirror itself uses" });
     } else if (entry.kind === "dir") {
-      for (const one of probe.list(join(probe.home, path))) look(`${path}/${one}`, false);
+      const names = probe.list(join(probe.home, path));
+      const why = names.length === 0 ? probe.unlistable(join(probe.home, path)) : undefined;
+      if (why !== undefined) refused.push({ path, why: `it can't be listed: ${why}` });
+      for (const one of names) look(`${path}/${one}`, false);
     } else if (entry.kind === "file") {
       found.files.push({
         path,
@@ -77,11 +80,13 @@ export function scan(probe: Eyes, tops: readonly string[], links: boolean): Scan
   return { ...found, refused };
 }
 
-/** A name that the system can't even be asked for is as good as absent. */
-function statOf(probe: Eyes, path: string): Entry | undefined {
+/** What stands there; undefined for nothing, and the reason where that can't be told: what can't be looked at is not absent. */
+function lookAt(probe: Eyes, path: string): Entry | string | undefined {
   try {
-    return probe.stat(path);
-  } catch {
-    return undefined;
+    const entry = probe.stat(path);
+    if (entry !== undefined) return entry;
+    return probe.read(path).state === "denied" ? "its folder may not be entered" : undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
 }

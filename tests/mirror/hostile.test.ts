@@ -54,6 +54,21 @@ test("a clock that is an hour off is said, and holds nothing up", async () => {
   expect(plan.outcome).toBe("planned");
 });
 
+test.each(["@/etc", "@../../.ssh", "@d/.."])(
+  "a peer's version that is a link leading out (%s) is not taken",
+  async (version) => {
+    const shared = { "agents/x": version };
+    const at = world({
+      mine: { ...mine, "agents/x": "ours\n" },
+      onRequest: (words) =>
+        words[0] === "state" ? { code: 0, stdout: stateWith({ shared }) } : undefined,
+    });
+    const report = await runOn(at, unit, { want: { yes: true, take: "theirs", path: "agents/x" } });
+    expect(report.error?.id).toBe("version-refused");
+    expect(at.read(join(FAKE_HOME, "agents/x"))).toBe("ours\n");
+  },
+);
+
 function stateWith(change: Partial<PeerState>): string {
   const state: PeerState = {
     schema: 1,
