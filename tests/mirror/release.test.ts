@@ -1,14 +1,21 @@
 /** Programs that were built here for a peer: they go live there only as they were signed, and come back with --undo. */
-import { expect } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createProbe } from "../../lib/machine/probe.ts";
 import { NAMES } from "../../lib/orchestra/names.ts";
+import { giveNames, releaseName, releaseProgram, setLive } from "../../lib/orchestra/releases.ts";
 import type { RunReport } from "../../lib/unit.ts";
 import { unit } from "../../scripts/05_rsync_mirror.ts";
 import { FAKE_HOME, type FakeFile, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
-import { certificateOf, mirrorMachine, PEER_HOME } from "../support/mirror_world.ts";
+import {
+  askPeer,
+  certificateOf,
+  mirrorMachine,
+  peerContext,
+  PEER_HOME,
+} from "../support/mirror_world.ts";
 import { runOn } from "../support/run.ts";
 import { disposedWorlds } from "../support/scaffolded.ts";
 import { testUnless } from "../support/left_out.ts";
@@ -80,6 +87,31 @@ needsKeygen(
     expect(live(at)).toBe("the old program");
   },
 );
+
+test("a peer that names an older program of this host's as the one before, and takes its generation back, does not bring it live", async () => {
+  const at = world({ secret: "", text: "", known: "ssh-ed25519 AAAA" });
+  const context = peerContext(at);
+  for (const text of ["an old program with a hole", "the current program"]) {
+    at.write(releaseProgram(PEER_HOME, releaseName(hashOf(text))), { text, mode: 0o755 });
+  }
+  const current = hashOf("the current program");
+  giveNames(context, join(FAKE_HOME, "bin"), current);
+  setLive(context, releaseName(current));
+  expect(live(at)).toBe("the current program");
+  const request = {
+    schema: 1,
+    manifest: { schema: 1, from: "testhost", generation: "00000001", files: [], links: [] },
+    changes: [],
+    agreed: { [KEY]: current },
+    models: [],
+    keep: 3,
+    release: { was: hashOf("an old program with a hole") },
+  };
+  const committed = await askPeer(at, ["commit"], JSON.stringify(request));
+  expect(committed.stdout).toContain("without their list of hashes");
+  expect((await askPeer(at, ["back", "00000001"])).code).toBe(0);
+  expect(live(at)).toBe("the current program");
+});
 
 needsKeygen("once agreed on, the next build goes over by itself", async () => {
   const at = world();

@@ -114,7 +114,7 @@ export function mirrorMachine(
 }
 
 /** Eyes and hands on the peer. */
-function peerContext(world: FakeWorld) {
+export function peerContext(world: FakeWorld) {
   const machine = { ...world.machine, root: world.path(PEER_ROOT) };
   const probe = createProbe(machine, FAKE_HOME, "shadow");
   const act = createAct(machine, probe);

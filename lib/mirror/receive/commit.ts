@@ -5,7 +5,7 @@ import { inHome } from "../../keep/home.ts";
 import { takeLock } from "../../keep/lock.ts";
 import type { Trust } from "../../trust/offer.ts";
 import type { CallContext, HostName } from "../../unit.ts";
-import { agreedText, agreedWith, digestOf, releaseKey } from "../held.ts";
+import { agreedText, agreedWith, digestOf, programOf, releaseKey } from "../held.ts";
 import {
   agreedPlace,
   generationPlace,
@@ -24,7 +24,7 @@ import { foldersOn } from "../way.ts";
 import type { CommitReply, CommitRequest, Manifest } from "../wire.ts";
 import { applyChange } from "./apply.ts";
 import { arrivingModel, placeModels } from "./models.ts";
-import { keptFile, missingFolders, writeRecord } from "./record.ts";
+import { type CommitRecord, keptFile, missingFolders, writeRecord } from "./record.ts";
 import { placeRelease } from "./release.ts";
 import { arrivedHashes, generations, liveGeneration } from "./state.ts";
 import { type Hands, makeLinks, verifyArrived } from "./verify.ts";
@@ -98,14 +98,15 @@ export async function commit(
   act.write(join(arriving, MANIFEST), text);
   const noteAt = agreedPlace(probe.home, probe.host, from);
   const links = LINKED.filter((one) => mayLink(context, one, from, arriving));
-  writeRecord(context, from, manifest.generation, {
+  const record: CommitRecord = {
     schema: 1,
     previous: live?.generation ?? null,
     changes: request.changes,
     agreed: probe.text(noteAt) ?? null,
+    // as they are found here: what the peer says of them would be a way to any program that is still kept
     release: request.release && {
-      was: request.release.was,
-      now: request.agreed[releaseKey(probe.host)] ?? null,
+      was: programOf(probe, join(probe.home, "bin")),
+      now: programOf(probe, join(arriving, releaseFolder(probe.host))),
     },
     links: links.map((one) => join(one, from)),
     folders: missingFolders(context, [
@@ -113,7 +114,8 @@ export async function commit(
       ...links.map((one) => join(one, from)),
       noteAt.slice(probe.home.length + 1),
     ]),
-  });
+  };
+  writeRecord(context, from, manifest.generation, record);
   act.rename(arriving, folder);
   act.link(inHome.mirror(probe.home, from, "current"), manifest.generation);
   for (const one of links) linkIn(context, one, from);
@@ -139,7 +141,10 @@ export async function commit(
           join(folder, releaseFolder(probe.host)),
           request.release.was,
         );
-  if (programs !== undefined) failed(releaseKey(probe.host), programs);
+  if (programs !== undefined) {
+    failed(releaseKey(probe.host), programs);
+    writeRecord(context, from, manifest.generation, { ...record, release: null });
+  }
   act.makeFolder(dirname(noteAt));
   act.write(noteAt, agreedText(agreed));
   prune(context, from, request.keep);
