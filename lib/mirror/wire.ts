@@ -194,7 +194,7 @@ export function parseState(text: string, from: HostName): PeerState {
     schema: WIRE,
     host: text_(fields["host"], from),
     release: text_(fields["release"], from),
-    now: count(fields["now"], from),
+    now: time(fields["now"], from),
     free: count(fields["free"], from),
     readOnly: fields["readOnly"] === true,
     current: or(fields["current"], generation),
@@ -275,6 +275,13 @@ function hash(value: unknown, from: string): string {
 
 function count(value: unknown, from: string): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+  throw malformed(from, "a number is none");
+}
+
+/** Milliseconds since 1970 that a Date can hold (ECMA-262, 21.4.1.1). */
+function time(value: unknown, from: string): number {
+  const said = count(value, from);
+  if (said <= 8.64e15) return said;
   throw malformed(from, "a number is none");
 }
 

@@ -17,6 +17,7 @@ import {
 import { runOn } from "../support/run.ts";
 import { disposedWorlds } from "../support/scaffolded.ts";
 
+const MAX = Number.MAX_SAFE_INTEGER;
 const certificate = certificateOf("shadow");
 const keep = disposedWorlds();
 const world = (homes: TwoHomes) => keep(fakeMachine(mirrorMachine(certificate, homes)));
@@ -30,6 +31,7 @@ test.each([
   ["nonsense", { code: 0, stdout: "{}" }, "form of the mirror is undefined"],
   ["half a document", { code: 0, stdout: '{"schema":1,"host"' }, "reading what shadow said"],
   ["a way out", { code: 0, stdout: stateWith({ next: "../../x" }) }, "no name of ours"],
+  ["a time that is none", { code: 0, stdout: stateWith({ now: MAX }) }, "a number is none"],
   ["a read-only home", { code: 0, stdout: stateWith({ readOnly: true }) }, "is read-only"],
   ["a full disk", { code: 0, stdout: stateWith({ free: 100 }) }, "has 100 B free"],
 ])("%s answers: said in a line, and nothing is changed", async (_, answer, said) => {
