@@ -17,7 +17,7 @@ export function diagnoseServices(facts: ServicesFacts, kind: Kind): readonly Fin
     ...engineFindings(facts),
   ];
   if (fails.length > 0) return fails;
-  return [...standing(facts), ...(facts.givenUp ? [givenUp(facts)] : [])];
+  return [...standing(facts), ...(facts.givenUp ? [givenUp(facts, kind)] : [])];
 }
 
 function wrongHost({ host, kind, home }: ServicesFacts, asked: Kind): Finding {
@@ -131,14 +131,14 @@ function standing({ units, memory, engines, current }: ServicesFacts): readonly 
   ];
 }
 
-function givenUp({ engines }: ServicesFacts): Finding {
+function givenUp({ engines }: ServicesFacts, kind: Kind): Finding {
   const [live, before] = engines;
   return {
     id: "engine-given-up",
     level: "warn",
     what: `the engine's service went back from ${live?.id ?? "the live build"} to ${before?.id ?? "the one before"}`,
-    why: "the live build failed again and again, so the watcher gave it up; a new build is taken up by itself",
+    why: "the live build failed again and again, so the watcher gave it up; a run of this script takes it up again, or a new live build",
     evidence: `journalctl -u ${ENGINE_UNIT}`,
-    fix: ["./bin/03_build_llama_cpp", "--verify"],
+    fix: ["sudo", `./bin/${WATCHER[kind]}`],
   };
 }

@@ -3,10 +3,12 @@ import { dirname } from "node:path";
 import { IntegrityError, ShelterError } from "../errors.ts";
 import { fields } from "../gateway/piece.ts";
 import { inHome } from "../keep/home.ts";
+import type { Act } from "../machine/act.ts";
+import { systemctl } from "../steps/services.ts";
 import type { Call, Json, Step } from "../unit.ts";
 import type { InstallFile } from "./facts.ts";
 import { mayWrite } from "./gateway_document.ts";
-import { GIVEN_UP, inServices, TOP } from "./places.ts";
+import { ENGINE_UNIT, GIVEN_UP, inServices, TOP } from "./places.ts";
 
 /** The step that installs files; its undo removes them, with the folders that were made for them. */
 export function installStep(files: readonly InstallFile[], why: string): Step {
@@ -26,6 +28,17 @@ export const PLACE_STEP: Step = {
   args: {},
   undo: { by: "clear_place" },
 };
+
+/** The step that takes up a build again that was given up. */
+export function takeUpStep(build: string): Step {
+  return {
+    do: "call",
+    name: "take_up",
+    args: { build },
+    undo: { by: "give_up" },
+    why: "it was given up, and is tried again",
+  };
+}
 
 /** Copies each file beside its place, proves the copy, and only then gives it its name: what root runs is what was looked at. */
 export const installFiles: Call = async ({ probe, act, signal }, args) => {
@@ -61,6 +74,23 @@ export const makePlace: Call = ({ probe, act }) => {
   act.makeFolder(inServices.folder(probe.home));
   return Promise.resolve();
 };
+
+export const takeUp: Call = async ({ act }) => {
+  act.remove(GIVEN_UP);
+  await startAnew(act);
+};
+
+export const giveUp: Call = async ({ act }, { build }) => {
+  if (typeof build !== "string") throw new TypeError("give_up has no build");
+  act.write(GIVEN_UP, `${build}\n`, 0o644);
+  await startAnew(act);
+};
+
+/** An engine that runs starts from what is noted now, from a count of zero; there may be none yet. Not waited for: how it goes is the watcher's to judge. */
+async function startAnew(act: Act): Promise<void> {
+  await systemctl(act, ["reset-failed", "--", ENGINE_UNIT], true);
+  await systemctl(act, ["try-restart", "--no-block", "--", ENGINE_UNIT], true);
+}
 
 /** Removes what the services made for themselves: keys, presets, certificates, the gateway's document where it is theirs, and what root's act noted. */
 export const clearPlace: Call = ({ probe, act }) => {

@@ -2,7 +2,16 @@
 import type { Step, Unit } from "../unit.ts";
 import { observeServices, type ServicesFacts } from "./facts.ts";
 import { diagnoseServices } from "./findings.ts";
-import { clearPlace, installFiles, installStep, makePlace, PLACE_STEP } from "./install.ts";
+import {
+  clearPlace,
+  giveUp,
+  installFiles,
+  installStep,
+  makePlace,
+  PLACE_STEP,
+  takeUp,
+  takeUpStep,
+} from "./install.ts";
 import { WATCHER, type Kind } from "./kind.ts";
 import { CURRENT } from "./places.ts";
 import { unaskedServices } from "./unasked.ts";
@@ -26,7 +35,13 @@ export function servicesUnit(
       await runWatcher(context, await createNotifier());
       return 0;
     },
-    calls: { install_files: installFiles, make_place: makePlace, clear_place: clearPlace },
+    calls: {
+      install_files: installFiles,
+      make_place: makePlace,
+      clear_place: clearPlace,
+      take_up: takeUp,
+      give_up: giveUp,
+    },
     unasked: unaskedServices,
     fingerprint: ({ program, engines, units }) => ({
       release: program?.id ?? null,
@@ -49,6 +64,7 @@ export function servicesUnit(
 function planServices(facts: ServicesFacts): readonly Step[] {
   const { program, engines, current, units } = facts;
   if (!program || units.length === 0) return [];
+  const [live] = engines;
   return [
     ...(program.there ? [] : [installStep(program.files, `release ${program.id}`)]),
     ...engines
@@ -58,6 +74,8 @@ function planServices(facts: ServicesFacts): readonly Step[] {
     ...(current === program.id
       ? []
       : [{ do: "link", path: CURRENT, target: program.id } satisfies Step]),
+    // before the units: one that is started by its own step starts from what was taken up
+    ...(facts.givenUp && live ? [takeUpStep(live.id)] : []),
     ...units
       .filter((unit) => !(unit.sameFiles && unit.enabled && unit.active))
       .map(({ name, files }): Step => ({

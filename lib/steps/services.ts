@@ -91,7 +91,8 @@ function readMemo(probe: Probe, memo: string): ServiceState | undefined {
 /** Longest wait for systemd in milliseconds; and for a unit that is ready only when it says so: an engine reads its model first. */
 const [PATIENCE, START_PATIENCE] = [90_000, 35 * 60_000];
 
-async function systemctl(
+/** Runs systemctl. @throws ShelterError "systemctl-failed" with its words, unless it may fail; the reason of `signal`. */
+export async function systemctl(
   act: Act,
   argv: readonly string[],
   mayFail = false,

@@ -15,7 +15,12 @@ import type { RunReport } from "../../lib/unit.ts";
 import { unit as phantom } from "../../scripts/06_phantom_watchdog.ts";
 import { unit as shadow } from "../../scripts/06_shadow_control.ts";
 import { steadily } from "../support/bench_world.ts";
-import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
+import {
+  FAKE_HOME,
+  fakeMachine,
+  type FakeProgram,
+  type FakeWorld,
+} from "../support/fake_machine.ts";
 import { knownUnits } from "../support/fake_systemd.ts";
 import { needsRoot, testUnless } from "../support/left_out.ts";
 import { runOn } from "../support/run.ts";
@@ -192,12 +197,29 @@ describe("installed", () => {
   test("a build that was given up is said until a newer one is live", async () => {
     const world = worldOf({ builds: [BUILD_A, BUILD_B] });
     await run(world);
-    const ids = async () => (await run(world, "verify")).findings.map((one) => one.id);
+    const found = async () => (await run(world, "verify")).findings;
+    const ids = async () => (await found()).map((one) => one.id);
     expect(await ids()).toEqual(["services-run"]);
     world.write(GIVEN_UP, `${BUILD_A}\n`);
     expect(await ids()).toEqual(["services-run", "engine-given-up"]);
+    expect((await found()).at(-1)?.fix).toEqual(["sudo", "./bin/06_phantom_watchdog"]);
     world.write(GIVEN_UP, "b-000000000000\n");
     expect(await ids()).toEqual(["services-run"]);
+  });
+
+  test("a build that was given up is taken up again, and the engine starts from it", async () => {
+    const world = worldOf({ builds: [BUILD_A, BUILD_B] });
+    await run(world);
+    world.write(GIVEN_UP, `${BUILD_A}\n`);
+    const before = world.started.length;
+    expect((await run(world)).outcome).toBe("changed");
+    expect(world.exists(GIVEN_UP)).toBe(false);
+    const asked = () => world.started.slice(before).map((argv) => argv.join(" "));
+    expect(asked()).toContain("systemctl try-restart --no-block -- shelter-engine.service");
+    expect((await run(world)).outcome).toBe("converged");
+    expect((await run(world, "undo")).outcome).toBe("changed");
+    expect(world.read(GIVEN_UP)).toBe(`${BUILD_A}\n`);
+    expect(asked().filter((one) => one.includes("try-restart"))).toHaveLength(2);
   });
 });
 

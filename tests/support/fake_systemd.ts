@@ -68,6 +68,7 @@ export const systemctl: FakeProgram = (argv, world) => {
     case "start":
     case "restart":
       return unit.loaded === "" ? { code: 5, stderr: "Unit not found" } : keep({ active: true });
+    case "try-restart":
     case "reset-failed":
       return {};
     default:

@@ -4,6 +4,7 @@ import {
   CURRENT,
   engineFolder,
   GATEWAY_UNIT,
+  GIVEN_UP,
   inServices,
   WATCH_UNIT,
 } from "../../lib/services/places.ts";
@@ -31,23 +32,28 @@ export function servicesLaws(unit: AnyUnit, role: string | undefined): void {
       document: fc.constantFrom(undefined, '{"schema":1,"host":"by hand"}', "{"),
       damagedCopy: fc.boolean(),
       oldBuild: fc.boolean(),
+      givenUp: fc.constantFrom(undefined, BUILD_A, BUILD_B),
     })
-    .map(({ builds, units, releases, place, document, damagedCopy, oldBuild }): LawWorld => ({
-      machine: servicesMachine({
-        builds,
-        units,
-        releases,
-        ...(role === undefined ? {} : { role }),
-        files: {
-          ...(place ? { [inServices.gatewayKey(FAKE_HOME)]: { text: "k\n", mode: 0o600 } } : {}),
-          ...(document === undefined ? {} : { [`${FAKE_HOME}/runtime/gateway.json`]: document }),
-          ...(damagedCopy
-            ? { [engineFolder(BUILD_A, "bin/llama-server")]: { text: "cut", mode: 0o700 } }
-            : {}),
-          ...(oldBuild ? { [engineFolder("b-cccccccccccc", "build-info.json")]: "{}" } : {}),
-          ...(releases.length === 0 && place ? { [CURRENT]: { link: "dddddddddddddddd" } } : {}),
-        },
+    .map(
+      ({ builds, units, releases, place, document, damagedCopy, oldBuild, givenUp }): LawWorld => ({
+        machine: servicesMachine({
+          builds,
+          units,
+          releases,
+          ...(role === undefined ? {} : { role }),
+          files: {
+            ...(place ? { [inServices.gatewayKey(FAKE_HOME)]: { text: "k\n", mode: 0o600 } } : {}),
+            ...(document === undefined ? {} : { [`${FAKE_HOME}/runtime/gateway.json`]: document }),
+            ...(damagedCopy
+              ? { [engineFolder(BUILD_A, "bin/llama-server")]: { text: "cut", mode: 0o700 } }
+              : {}),
+            // only what runs as a service can have been given up
+            ...(givenUp === undefined || !place ? {} : { [GIVEN_UP]: `${givenUp}\n` }),
+            ...(oldBuild ? { [engineFolder("b-cccccccccccc", "build-info.json")]: "{}" } : {}),
+            ...(releases.length === 0 && place ? { [CURRENT]: { link: "dddddddddddddddd" } } : {}),
+          },
+        }),
       }),
-    }));
+    );
   lawsOf(steadily(unit), worlds, { runs: 8, timeout: 180_000 });
 }
