@@ -2,6 +2,7 @@
 import { basename, dirname } from "node:path";
 import { ShelterError } from "../../errors.ts";
 import type { CallContext } from "../../unit.ts";
+import { ENGINE_ENVIRONMENT } from "../launch.ts";
 import { asOwner } from "../as_owner.ts";
 import type { Profile, ServedModel, ServingBuild } from "../settings.ts";
 import { cpuMask } from "../profile_form.ts";
@@ -99,7 +100,7 @@ export async function runBench(
       // by its name alone: llama-bench takes a comma for the border between two models, and a folder may hold one
       ...benchArguments(basename(model.path), profile, load, repetitions),
     ],
-    { signal, env: as.env, cwd: dirname(model.path) },
+    { signal, env: { ...ENGINE_ENVIRONMENT, ...as.env }, cwd: dirname(model.path) },
   );
   signal.throwIfAborted();
   if (ran.code !== 0) {
