@@ -53,7 +53,10 @@ const signalled =
   (signal: string): Disturbance["disturb"] =>
   (lab) =>
     said(lab.shadow, ["pkill", `-${signal}`, "-x", "llama-server"]);
-const engineBack = (lab: TwoHosts) => said(lab.shadow, ["systemctl", "restart", "shelter-engine"]);
+const engineBack = async (lab: TwoHosts) => {
+  await said(lab.shadow, ["systemctl", "reset-failed", "shelter-engine"]);
+  await said(lab.shadow, ["systemctl", "restart", "shelter-engine"]);
+};
 
 const DISTURBANCES: readonly Disturbance[] = [
   { name: "kill -9 of the engine", silence: 1000, disturb: signalled("KILL"), mend: engineBack },
@@ -145,7 +148,7 @@ async function under(lab: TwoHosts, front: Front, disturbance?: Disturbance): Pr
   await Bun.sleep(1500); // what was stopped is known as such
   const running = load(lab, front);
   await Bun.sleep(AMID);
-  if (disturbance?.peerAnswers) await said(lab.shadow, ["systemctl", "start", "shelter-engine"]);
+  if (disturbance?.peerAnswers) await engineBack(lab);
   const at = Date.now();
   await disturbance?.disturb(lab);
   const seen = await running;
@@ -156,6 +159,8 @@ async function under(lab: TwoHosts, front: Front, disturbance?: Disturbance): Pr
 /** Both engines answer, and both fronts have forgotten what was. */
 async function settled(lab: TwoHosts): Promise<void> {
   for (const host of [lab.phantom, lab.shadow]) {
+    // so many starts in so little time are what systemd's limit is there against
+    await said(host, ["systemctl", "reset-failed", "shelter-engine", "shelter-gateway"]);
     await said(host, ["systemctl", "restart", "shelter-gateway"]);
     await said(host, ["systemctl", "stop", "shelter-watch"]);
     const until = Date.now() + 90_000;
