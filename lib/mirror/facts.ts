@@ -135,7 +135,7 @@ function askState(probe: Probe, trust: Trust, ciphers: readonly string[]): Asked
   const hands = readingHands(probe);
   const argv = mirrorSsh(hands, probe.home, trust, ciphers);
   const words = ["state", ...(remembered ? [remembered.digest] : [])];
-  const answer = ask(hands, argv, trust, words, { timeout: 10 * 60_000 });
+  const answer = ask(hands, argv, trust, words);
   answer.catch(() => undefined); // awaited later, peer by peer
   return { trust, answer, remembered };
 }

@@ -23,8 +23,8 @@ export const fetchModel: Call = async (context, args) => {
   act.makeFolder(dirname(to));
   const connection = await connect(context, trust);
   try {
-    await ask(act, connection.argv, trust, ["offer", sha256]);
-    await fetchFile(context, trust, connection, `${OFFERED}/${sha256}`, to);
+    await ask(act, connection.argv, trust, ["offer", sha256], { reads: bytes });
+    await fetchFile(context, trust, connection, `${OFFERED}/${sha256}`, to, bytes);
   } finally {
     connection.close();
   }

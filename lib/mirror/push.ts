@@ -209,6 +209,7 @@ async function commitThere(
   const said = await ask(act, connection.argv, trust, ["commit"], {
     input: JSON.stringify(request),
     signal,
+    reads: [...manifest.files, ...models].reduce((sum, one) => sum + one.bytes, 0),
   });
   return parseCommitReply(said, trust.name);
 }

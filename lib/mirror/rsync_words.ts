@@ -55,8 +55,12 @@ export function checkRsync(words: readonly string[]): RsyncRequest | undefined {
 /** A long option: a flag alone, or one with the value that must follow it. */
 type Allowed = Readonly<Record<string, RegExp | null>>;
 
-const IN_PLACE: Allowed = { "--inplace": null, "--partial": null };
+/** Seconds of silence after which either rsync gives up (rsync(1), --timeout): a peer that stalls must not hold the lock. */
+export const SILENCE = "--timeout=60";
+
+const IN_PLACE: Allowed = { [SILENCE]: null, "--inplace": null, "--partial": null };
 const STAGED: Allowed = {
+  [SILENCE]: null,
   "--partial": null,
   "--partial-dir": /^\.rsync-partial$/,
   "--link-dest": LAST_GENERATION,

@@ -1,9 +1,9 @@
 /** rsync, started so that the other side's forced command lets it through, and nothing else. */
-import { ShelterError } from "../errors.ts";
+import { IntegrityError, ShelterError } from "../errors.ts";
 import type { Ran } from "../machine/process.ts";
 import type { Trust } from "../trust/offer.ts";
 import type { CallContext } from "../unit.ts";
-import { PARTIAL_FOLDER } from "./rsync_words.ts";
+import { PARTIAL_FOLDER, SILENCE } from "./rsync_words.ts";
 import { type Connection, mirrorFailure, remoteShell } from "./talk.ts";
 
 /** What is to be sent. */
@@ -24,6 +24,8 @@ export interface Sending {
 
 /** rsync(1): files that vanished while we sent; each is looked for again when the list is made. */
 const VANISHED = 24;
+/** Milliseconds between two looks at how much has come. */
+const LOOK = 1000;
 
 /** Sends files. Where it is cut off, what came over waits on the other side. */
 export async function sendFiles(
@@ -36,7 +38,7 @@ export async function sendFiles(
   const ran = await runRsync(
     context,
     [
-      ...["-tp", "--from0", "--files-from=-", "--info=progress2"],
+      ...["-tp", SILENCE, "--from0", "--files-from=-", "--info=progress2"],
       ...(sending.anew ? ["--ignore-times"] : []),
       ...(sending.inPlace === true ? ["--inplace"] : [`--partial-dir=${PARTIAL_FOLDER}`]),
       ...(sending.last === null ? [] : [`--link-dest=../${sending.last}`]),
@@ -51,24 +53,38 @@ export async function sendFiles(
   throw rsyncFailure(trust, `sending to ${trust.name}`, ran);
 }
 
-/** Fetches one file that the peer laid out; goes on where an earlier try was cut off. */
+/** Fetches one file of `bytes` that the peer laid out; goes on where an earlier try was cut off. More than that is not taken. */
 export async function fetchFile(
   context: CallContext,
   trust: Trust,
   connection: Connection,
   from: string,
   to: string,
+  bytes: number,
 ): Promise<void> {
+  const { probe, act, signal } = context;
+  const over = new AbortController();
+  const look = setInterval(() => {
+    if ((probe.stat(to)?.size ?? 0) > bytes) over.abort();
+  }, LOOK);
   const ran = await runRsync(
-    context,
+    { ...context, signal: AbortSignal.any([signal, over.signal]) },
     [
-      ...["-t", "--inplace", "--info=progress2"],
+      ...["-t", "--inplace", SILENCE, "--info=progress2"],
       ...shellOf(connection),
       `${placeOn(trust)}:${from}`,
-      context.act.real(to),
+      act.real(to),
     ],
     `model from ${trust.name}`,
-  );
+  ).finally(() => clearInterval(look));
+  if (over.signal.aborted) {
+    act.remove(to);
+    throw new IntegrityError(
+      "too-long",
+      `fetching from ${trust.name}`,
+      `it sent more than the ${bytes} bytes that were asked for`,
+    );
+  }
   if (ran.code !== 0) throw rsyncFailure(trust, `fetching from ${trust.name}`, ran);
 }
 

@@ -14,6 +14,8 @@ import { DOCUMENT_LIMIT } from "./wire.ts";
 const SOCKET_LIMIT = 90;
 /** Milliseconds that the shared connection may take to come up, before each request makes one of its own. */
 const PATIENCE = 10_000;
+/** Characters of what ssh says that are kept: its reason comes last. */
+const SAID = 4096;
 
 /** What starts ssh on this host, and the path as ssh sees it. */
 type Hands = Pick<Act, "run" | "real">;
@@ -43,18 +45,23 @@ export function ciphersFor(probe: Pick<Probe, "text">): readonly string[] {
   return aes ? ["Ciphers=^aes128-gcm@openssh.com,aes256-gcm@openssh.com"] : [];
 }
 
-/** Says words to the peer, alone or through a connection that stands; gives its answer's text. */
+/** Milliseconds that a peer may take to answer; it looks at itself for it. */
+const ANSWER = 10 * 60_000;
+/** Bytes in a second that the slowest disk reads and the slowest processor hashes. */
+const SLOWEST = 10e6;
+
+/** Says words to the peer, alone or through a connection that stands; gives its answer's text. `reads`: bytes that it must read first. */
 export async function ask(
   hands: Hands,
   argv: readonly string[],
   peer: Trust,
   words: readonly string[],
-  options: RunOptions = {},
+  { reads = 0, ...options }: RunOptions & { readonly reads?: number } = {},
 ): Promise<string> {
   const bad = words.find((word) => !/^[\w@%+=:,./-]+$/.test(word));
   if (bad !== undefined) throw new Error(`a word that a shell would change: ${bad}`);
   const ran = await hands.run([...argv, "--", destination(peer), ...words], {
-    timeout: 0,
+    timeout: ANSWER + Math.ceil((reads / SLOWEST) * 1000),
     keep: DOCUMENT_LIMIT,
     ...options,
   });
@@ -111,7 +118,7 @@ export async function connect(context: CallContext, peer: Trust): Promise<Connec
   const master = mirrorSsh(act, probe.home, peer, [...ciphers, "ControlMaster=yes", path]);
   const child = act.start([...master, "-N", "--", destination(peer)]);
   let said = "";
-  child.onOutput((_, chunk) => void (said += Buffer.from(chunk).toString()));
+  child.onOutput((_, chunk) => void (said = (said + Buffer.from(chunk).toString()).slice(-SAID)));
   let ended = false;
   void child.ended.then(() => void (ended = true));
   const close = () => {

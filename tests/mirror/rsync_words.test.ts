@@ -10,6 +10,7 @@ const WORDS = [
   ...["rsync", "--server", "--sender", "--daemon", "--config=/etc/passwd", "-e", "-s", "."],
   ...["-tpRe.LsfxCIvu", "-te.x", "-logDtpre.iLsfxCIvu", "-tpRLe.x", "-tpIRe31.x", "-tpske.x"],
   ...["--partial-dir", ".rsync-partial", "--partial-dir=.rsync-partial", "--inplace", "--partial"],
+  ...["--timeout=60", "--timeout=0", "--timeout"],
   ...["--link-dest", "../00000001", "../../..", "/etc", "--link-dest=/etc", "--copy-links"],
   ...[
     "--copy-dest",
@@ -54,6 +55,8 @@ const anyWords = fc.oneof(
   { weight: 1, arbitrary: fc.array(fc.string(), { maxLength: 8 }) },
 );
 
+const ALLOWED = ["--partial-dir", "--link-dest", "--inplace", "--partial", "--timeout=60"];
+
 /** Places that a peer may name, as rsync would see them from the peer's folder. */
 const OWN = /^(?:\d{8}\.partial\/|models\/|offer\/[0-9a-f]{64}|\.|\.rsync-partial|\.\.\/\d{8})$/;
 
@@ -69,7 +72,7 @@ test("an accepted line names nothing outside, starts nothing else, and has no op
       for (const [at, word] of words.entries()) {
         if (at < 2 || word === "--sender") continue;
         if (word.startsWith("--")) {
-          expect(["--partial-dir", "--link-dest", "--inplace", "--partial"]).toContain(word);
+          expect(ALLOWED).toContain(word);
         } else if (word.startsWith("-")) expect(word).toMatch(/^-[tpIR]+e\d*\.[A-Za-z]*$/);
         else expect(word).toMatch(OWN);
       }
@@ -92,6 +95,9 @@ test("the lines of rsync 3.2 to 3.5 pass, by way of the forced command's own rea
     "rsync --server -tpIRe.LsfxCIvu --partial-dir .rsync-partial . 00000002.partial/",
     "rsync --server -tpRe.LsfxCIvu --inplace . models/",
     `rsync --server --sender -te.LsfxCIvu --inplace . offer/${"0".repeat(64)}`,
+    "rsync --server -tpRe.LsfxCIvu --timeout=60 --partial-dir .rsync-partial . 00000001.partial/",
+    "rsync --server -tpRe.LsfxCIvu --timeout=60 --inplace . models/",
+    `rsync --server --sender -te.LsfxCIvu --timeout=60 --inplace . offer/${"0".repeat(64)}`,
   ]) {
     expect(checkRsync(requestWords(line))?.words.join(" ")).toBe(line);
   }
@@ -109,6 +115,7 @@ test("what each hole would look like is refused", () => {
     "rsync --server -tpRe.x --inplace . 00000001.partial/", // would write into an older generation's bytes
     "rsync --server --sender -tpRe.x . 00000001/",
     "rsync --server --sender -te.x --files-from=- . offer/",
+    "rsync --server -tpRe.x --timeout=0 . 00000001.partial/", // would hold the lock for ever
     "rsync --daemon --config x .",
     "sh -c rsync --server -te.x . models/",
   ]) {

@@ -5,7 +5,6 @@ import { dirname, join } from "node:path";
 import { inHome } from "../../lib/keep/home.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
-import { scan } from "../../lib/mirror/scan.ts";
 import type { RunReport } from "../../lib/unit.ts";
 import { unit } from "../../scripts/05_rsync_mirror.ts";
 import { FAKE_HOME, type FakeFile, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
@@ -274,57 +273,6 @@ test("a conflict is shown with both choices, and each of them ends it", async ()
     expect((await runOn(at, unit, { mode: "undo" })).outcome).toBe("changed");
     expect([at.read(here("agents/a")), at.read(there("agents/a"))]).toEqual(["ours\n", "theirs\n"]);
   }
-});
-
-test("what is a link here now is not taken for removed: the peer keeps its own", async () => {
-  const shared = { "agents/a/one": "1\n", "agents/a/two": "2\n", "shared.cfg": "models: []\n" };
-  const at = world({ mine: { ...mine, ...shared } });
-  await good(at);
-  at.remove(here("agents"));
-  at.remove(here("shared.cfg"));
-  at.write(here("agents"), { link: "/big/disk/agents" });
-  at.write(here("shared.cfg"), { link: "dot.cfg" });
-  const report = await good(at);
-  expect(whats(report)).toContain("agents is not mirrored: it is a link");
-  for (const [path, text] of Object.entries(shared)) expect(at.read(there(path))).toBe(text);
-  await good(at);
-  for (const [path, text] of Object.entries(shared)) expect(at.read(there(path))).toBe(text);
-});
-
-test("a shared folder that is gone as a whole, or emptied, is removed or brought back only at the operator's word", async () => {
-  const shared = { "agents/a/one": "1\n", "agents/a/two": "2\n" };
-  const at = world({ mine: { ...mine, ...shared } });
-  await good(at);
-  const all = () => Object.keys(shared).map((path) => at.exists(there(path)));
-  for (const empty of [false, true]) {
-    at.remove(here("agents"));
-    if (empty) at.write(here("agents"), { folder: true });
-    const report = await good(at);
-    expect(whats(report)).toContain("nothing is left of agents on testhost");
-    expect(all()).toEqual([true, true]);
-    await good(at, { take: "theirs", path: "agents" });
-    for (const [path, text] of Object.entries(shared)) expect(at.read(here(path))).toBe(text);
-    expect((await good(at)).outcome).toBe("converged");
-  }
-  at.remove(here("agents"));
-  await good(at, { take: "mine", path: "agents" });
-  expect(all()).toEqual([false, false]);
-  expect((await good(at)).outcome).toBe("converged");
-});
-
-test("what can't be looked at counts as refused, never as absent", () => {
-  const at = world({ mine: { "agents/a/one": "1\n", "agents/b/two": "2\n" } });
-  const probe = createProbe(at.machine, FAKE_HOME, "testhost");
-  const eyes = {
-    ...probe,
-    list: (path: string) => (path === here("agents/a") ? [] : probe.list(path)),
-    unlistable: (path: string) => (path === here("agents/a") ? "EACCES" : undefined),
-    stat: (path: string) => (path === here("agents/b/two") ? undefined : probe.stat(path)),
-    read: (path: string) =>
-      path === here("agents/b/two") ? { state: "denied" as const } : probe.read(path),
-  };
-  const refused = scan(eyes, ["agents"], true).refused.map((one) => one.path);
-  expect(refused).toEqual(["agents/a", "agents/b/two"]);
 });
 
 test("a peer that edits while a run is under way keeps its edit", async () => {

@@ -29,8 +29,8 @@ import { placeRelease } from "./release.ts";
 import { arrivedHashes, generations, liveGeneration } from "./state.ts";
 import { type Hands, makeLinks, verifyArrived } from "./verify.ts";
 
-/** Milliseconds that a commit waits for another one, or for an rsync that is still ending. */
-const PATIENCE = 60_000;
+/** Milliseconds that a commit waits for another one, or for an rsync that is still ending: less than an rsync on the other end takes silence. */
+const PATIENCE = 45_000;
 
 /** Runs `work` while nothing else writes into what `from` sends; `name` tells the kinds of writers apart. */
 export async function withArrivalLock<T>(
