@@ -228,7 +228,7 @@ function beside(disturbance: Disturbance, run: Run): Figure {
   return {
     name: `HAProxy, ${disturbance.name}: answers lost`,
     unit: "answers",
-    goal: { atMost: Infinity },
+    goal: { comparison: true },
     values: [lost.length],
     how: `${run.seen.length} answers, ${open.length} open amid it (${streams.length} streams), ${lost.filter((one) => one.streamed).length} streams lost`,
   };

@@ -80,7 +80,7 @@ if (values.json) {
   const rows = measured.map((one) =>
     "values" in one
       ? [
-          marks[verdict(one)],
+          "comparison" in one.goal ? " " : marks[verdict(one)],
           one.name,
           `${shown(median(one.values))} ${one.unit}`,
           one.values.length > 1 ? `±${(spread(one.values) * 100).toFixed(0)} %` : "",
@@ -98,6 +98,7 @@ if (values.json) {
 process.exitCode = missed.length > 0 ? 1 : 0;
 
 function goalText(goal: Goal, unit: string): string {
+  if ("comparison" in goal) return "comparison";
   return "atMost" in goal ? `<= ${goal.atMost} ${unit}` : `>= ${goal.atLeast} ${unit}`;
 }
 
