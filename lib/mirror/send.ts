@@ -24,6 +24,8 @@ export interface Sending {
 
 /** rsync(1): files that vanished while we sent; each is looked for again when the list is made. */
 const VANISHED = 24;
+/** As the other side makes it anyway: with other modes there, all would be copied anew for each generation. */
+const ONLY_OWNER = "--chmod=go=";
 /** Milliseconds between two looks at how much has come. */
 const LOOK = 1000;
 
@@ -38,7 +40,7 @@ export async function sendFiles(
   const ran = await runRsync(
     context,
     [
-      ...["-tp", SILENCE, "--from0", "--files-from=-", "--info=progress2"],
+      ...["-tp", ONLY_OWNER, SILENCE, "--from0", "--files-from=-", "--info=progress2"],
       ...(sending.anew ? ["--ignore-times"] : []),
       ...(sending.inPlace === true ? ["--inplace"] : [`--partial-dir=${PARTIAL_FOLDER}`]),
       ...(sending.last === null ? [] : [`--link-dest=../${sending.last}`]),

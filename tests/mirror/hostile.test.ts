@@ -1,6 +1,7 @@
 /** What a peer in trouble, or a hostile one, answers and asks: each gets a line, and nothing is changed. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { chmodSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createProbe } from "../../lib/machine/probe.ts";
 import type { CommitRequest, PeerState } from "../../lib/mirror/wire.ts";
@@ -104,6 +105,7 @@ const asked: CommitRequest = {
   keep: 3,
   release: null,
 };
+const hashOf = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest("hex");
 const file = (path: string) => ({ path, bytes: 1, sha256: "0".repeat(64) });
 
 test.each([
@@ -175,6 +177,51 @@ test("a peer that would change what is not shared, or through a link, does not",
   const report = await runOn(at, unit);
   expect(whats(report)).toContain("shadow has something at agents that is not mirrored");
   expect((await runOn(at, unit)).outcome).toBe("converged");
+});
+
+test("what arrives belongs to the owner alone: of a peer's modes only whether it is a program counts", async () => {
+  const at = world({});
+  const arriving = (path: string) =>
+    join(PEER_HOME, "runtime/mirror/testhost/00000001.partial", path);
+  const files = { "agents/x": 0o4777, "agents/y": 0o644 };
+  for (const [path, mode] of Object.entries(files)) {
+    at.write(arriving(path), "x");
+    chmodSync(at.path(arriving(path)), mode);
+  }
+  const sha256 = hashOf("x");
+  const listed = Object.keys(files).map((path) => ({ path, bytes: 1, sha256 }));
+  const changes = [
+    { path: "agents/x", was: null, now: `${sha256}x` },
+    { path: "agents/y", was: null, now: sha256 },
+  ];
+  const request = { ...asked, manifest: { ...manifest, files: listed }, changes };
+  expect((await askPeer(at, ["commit"], JSON.stringify(request))).stdout).toContain('"left":[]');
+  const modeOf = (path: string) =>
+    (statSync(at.path(join(PEER_HOME, path))).mode & 0o7777).toString(8);
+  for (const top of ["", "runtime/mirror/testhost/00000001"])
+    expect([modeOf(join(top, "agents/x")), modeOf(join(top, "agents/y"))]).toEqual(["700", "600"]);
+});
+
+test("a shared.cfg that can't be used never goes live", async () => {
+  const at = world({ theirs: { "shared.cfg": "models: []\n" } });
+  for (const [turn, text] of ["not: [a config", "ports: {gateway: 80}\n"].entries()) {
+    const generation = `0000000${turn + 1}`;
+    at.write(join(PEER_HOME, `runtime/mirror/testhost/${generation}.partial/shared.cfg`), text);
+    const listed = { path: "shared.cfg", bytes: text.length, sha256: hashOf(text) };
+    const change = { path: "shared.cfg", was: hashOf("models: []\n"), now: hashOf(text) };
+    const request = {
+      ...asked,
+      manifest: { ...manifest, generation, files: [listed] },
+      changes: [change],
+      agreed: { "shared.cfg": hashOf(text) },
+    };
+    const { stdout } = await askPeer(at, ["commit"], JSON.stringify(request));
+    expect(stdout).toContain("shared.cfg can't be used");
+    expect(at.read(join(PEER_HOME, "shared.cfg"))).toBe("models: []\n");
+    expect(at.read(join(PEER_HOME, "runtime/mirror/shadow/testhost.json"))).not.toContain(
+      "shared.cfg",
+    );
+  }
 });
 
 /** Documents that are nearly right, and some that are nothing. */

@@ -206,7 +206,8 @@ function rsyncTo(me: Trust, onRequest: OnRequest | undefined): FakeProgram {
 
 /** One file as rsync -tp brings it: a second name of `before` where size, time and mode are the same. */
 function carry(from: string, to: string, before?: string, anew = false): void {
-  const { size, mtimeMs, mode, atime, mtime } = lstatSync(from);
+  const { size, mtimeMs, atime, mtime, ...rest } = lstatSync(from);
+  const mode = rest.mode & ~0o077; // --chmod=go=
   mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
   const same = (path: string | undefined): path is string => {
     const stats = path === undefined ? undefined : lstatSync(path, { throwIfNoEntry: false });

@@ -1,5 +1,6 @@
 /** Changing one shared path on this host because the peer changed it: only while it is still what the peer saw, and with a copy of what it was. */
 import { dirname, join } from "node:path";
+import { configError, lookAtConfig } from "../../hosts/config.ts";
 import { temporaryBeside } from "../../machine/durable.ts";
 import { isShared, staysInside } from "../places.ts";
 import { type Change, identityOf, linkIdentity, type State } from "../three_way.ts";
@@ -35,8 +36,22 @@ export async function applyChange(
   const now = await stateAt(hands, live);
   if (now === change.now) return undefined; // an earlier try came this far
   if (now !== change.was) return `${change.path} changed here in the meantime`;
+  const unsound = await unsoundConfig(hands, change, from);
+  if (unsound !== undefined) return unsound;
   if (now !== null) keep(hands, live, kept);
   return place(hands, change.now, join(from, change.path), live, change.path);
+}
+
+/** Why a shared.cfg that arrived does not go live; undefined where it may: a peer's word that it is sound counts for nothing. */
+async function unsoundConfig(
+  { probe }: Hands,
+  { path, now }: Change,
+  from: string,
+): Promise<string | undefined> {
+  if (path !== "shared.cfg" || now === null) return undefined;
+  const reading = await lookAtConfig({ home: from, read: (at) => probe.read(at) });
+  if (reading.state === "ok" || reading.state === "absent") return undefined;
+  return `shared.cfg can't be used: ${configError(path, reading).why}`;
 }
 
 /** Puts a version in its place; null takes the path away. */

@@ -50,8 +50,16 @@ export async function verifyArrived(
     }
     if (!(await isWhole({ probe, act }, join(arriving, listed.path), listed)))
       again.push(listed.path);
+    else maskMode({ probe, act }, join(arriving, listed.path));
   }
   return again.length > 0 ? { whole: false, again } : { whole: true };
+}
+
+/** Of the modes that a peer's rsync sets only one bit counts: whether it is a program. */
+function maskMode({ probe, act }: Hands, path: string): void {
+  const mode = probe.stat(path)?.mode ?? 0;
+  const wanted = (mode & 0o100) === 0 ? 0o600 : 0o700;
+  if (mode !== wanted) act.chmod(path, wanted);
 }
 
 /** Makes the manifest's links, last of all: while a generation is arriving the peer's rsync writes into it, and must meet none. */
