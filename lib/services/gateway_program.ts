@@ -9,6 +9,7 @@ import type { CallContext } from "../unit.ts";
 import { gatewayDocument, mayWrite } from "./gateway_document.ts";
 import { gatewayFacts, peersPem } from "./gateway_facts.ts";
 import { ensureKey } from "./key.ts";
+import { PeerLists } from "./peer_lists.ts";
 import { inServices } from "./places.ts";
 
 /** Between two looks at what the document is made from, in milliseconds: a pairing or a model is taken up within it. */
@@ -37,7 +38,7 @@ export async function runGatewayService(context: CallContext, notifier: Notifier
   try {
     ensureKey(context, inServices.gatewayKey(probe.home));
     // its peers are asked once it listens: a dead one would hold up the start
-    await keepDocument(context);
+    await keepDocument(context, new PeerLists());
     const tending = tend(context, until);
     // its ticks need the same event loop as every answer: where that hangs, systemd starts it anew
     if (notifier.every !== undefined) alive = setInterval(() => notifier.alive(), notifier.every);
@@ -66,11 +67,12 @@ export async function runGatewayService(context: CallContext, notifier: Notifier
 
 /** Looks again and again. What can't be read leaves the document as it is, and is said once. */
 async function tend(context: CallContext, signal: AbortSignal): Promise<void> {
+  const lists = new PeerLists();
   let said = "";
   while (!signal.aborted) {
     let why = "";
     try {
-      await keepDocument(context, signal);
+      await keepDocument(context, lists, signal);
     } catch (error) {
       if (signal.aborted) return;
       why = error instanceof ShelterError ? `${error.what}: ${error.why}` : String(error);
@@ -82,7 +84,11 @@ async function tend(context: CallContext, signal: AbortSignal): Promise<void> {
 }
 
 /** Writes the document and the peers' certificates where they changed; with `ask`, peers are asked what they serve. */
-async function keepDocument({ probe, act }: CallContext, ask?: AbortSignal): Promise<void> {
+async function keepDocument(
+  { probe, act }: CallContext,
+  lists: PeerLists,
+  ask?: AbortSignal,
+): Promise<void> {
   const path = inHome.gateway(probe.home);
   if (!mayWrite(probe.text(path))) return;
   const facts = await gatewayFacts(probe, ask);
@@ -90,6 +96,11 @@ async function keepDocument({ probe, act }: CallContext, ask?: AbortSignal): Pro
   const pem = peersPem(probe);
   const file = inServices.peers(probe.home);
   if ((probe.text(file) ?? "") !== pem) act.write(file, pem, 0o600);
-  const document = gatewayDocument(facts);
+  const now = performance.now();
+  const peers = facts.peers.map((one) => ({
+    ...one,
+    served: lists.take(one.name, one.served, now),
+  }));
+  const document = gatewayDocument({ ...facts, peers });
   if (document !== facts.before) act.write(path, document, 0o600);
 }

@@ -15,12 +15,7 @@ import type { RunReport } from "../../lib/unit.ts";
 import { unit as phantom } from "../../scripts/06_phantom_watchdog.ts";
 import { unit as shadow } from "../../scripts/06_shadow_control.ts";
 import { steadily } from "../support/bench_world.ts";
-import {
-  FAKE_HOME,
-  fakeMachine,
-  type FakeProgram,
-  type FakeWorld,
-} from "../support/fake_machine.ts";
+import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
 import { knownUnits } from "../support/fake_systemd.ts";
 import { needsRoot, testUnless } from "../support/left_out.ts";
 import { runOn } from "../support/run.ts";
