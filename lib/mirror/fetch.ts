@@ -21,6 +21,8 @@ export const fetchModel: Call = async (context, args) => {
   const trust = trustIn(context, args["peer"]);
   const to = fetchPlace(probe.home, sha256);
   act.makeFolder(dirname(to));
+  // made by us, so that it is the owner's also where root runs rsync: the owner's next run may have to go on with it
+  act.appendText(to, "");
   const connection = await connect(context, trust);
   try {
     await ask(act, connection.argv, trust, ["offer", sha256], { reads: bytes });

@@ -1,5 +1,6 @@
 /** The timer that mirrors by itself: a systemd service that runs once and ends, and the timer that starts it. */
 import type { Probe } from "../machine/probe.ts";
+import { elsewhereOf } from "../services/elsewhere.ts";
 import { CURRENT, SYSTEMD } from "../services/places.ts";
 import { PLAIN_PATH, SANDBOX, SCRUBBED, sections } from "../services/sandbox.ts";
 import { serviceState } from "../steps/services.ts";
@@ -22,12 +23,13 @@ export interface TimerFacts {
 
 /** Looks at the units. */
 export async function lookAtTimer(probe: Probe): Promise<TimerFacts> {
-  const files = unitFiles(probe.home, probe.owner);
+  const places = [probe.home, ...elsewhereOf(probe)];
+  const files = unitFiles(probe, places);
   const lacks =
     probe.stat("/run/systemd/system") === undefined
       ? "systemd does not run here"
-      : !PLAIN_PATH.test(probe.home)
-        ? "the home's path holds characters that systemd gives a meaning of its own"
+      : !places.every((path) => PLAIN_PATH.test(path))
+        ? "the path of the home or of the models holds characters that systemd gives a meaning of its own"
         : probe.stat(CURRENT) === undefined
           ? "the programs that services run from are not installed yet"
           : undefined;
@@ -53,7 +55,10 @@ export function timerStep({ files }: TimerFacts): Step {
 }
 
 /** systemd.service(5), systemd.timer(5). The delay is random, so that two hosts do not call each other at the same moment. */
-function unitFiles(home: string, { uid, gid }: Probe["owner"]): readonly UnitFile[] {
+function unitFiles(
+  { home, owner: { uid, gid } }: Probe,
+  places: readonly string[],
+): readonly UnitFile[] {
   const service = sections({
     Unit: ["Description=Mountain Shelter: mirror to the other host", "After=network-online.target"],
     Service: [
@@ -70,7 +75,8 @@ function unitFiles(home: string, { uid, gid }: Probe["owner"]): readonly UnitFil
       "MemoryMax=1G",
       ...SANDBOX,
       "ProtectHome=read-only",
-      `ReadWritePaths="${home}"`,
+      // one that is not there, as where a disk is not mounted, holds up nothing else
+      ...places.map((path) => `ReadWritePaths="${path === home ? "" : "-"}${path}"`),
       "PrivateDevices=yes",
       "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
     ],

@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import { readConfig } from "../hosts/config.ts";
 import { ShelterError } from "../errors.ts";
-import { inHome } from "../keep/home.ts";
 import { BUILD_ID, builds, infoPath, liveBuild, proofOf, type Build } from "../llm/builds.ts";
 import { hasGpu } from "../llm/profile.ts";
 import { readResults } from "../llm/bench/results.ts";
@@ -13,6 +12,7 @@ import { COMPILED } from "../release.ts";
 import { serviceState } from "../steps/services.ts";
 import { paired } from "../trust/store.ts";
 import type { Failure, HostName, ScriptId } from "../unit.ts";
+import { elsewhereOf } from "./elsewhere.ts";
 import { planEngine } from "./engine_program.ts";
 import { kindOf, type Kind } from "./kind.ts";
 import { CURRENT, engineFolder, GIVEN_UP, inServices, releaseProgram, TOP } from "./places.ts";
@@ -201,14 +201,6 @@ async function damagedFile(probe: Probe, kept: readonly Build[]): Promise<string
 async function observeUnit(probe: Probe, unit: UnitText): Promise<UnitFound> {
   const sameFiles = unit.files.every(({ path, content }) => probe.text(path) === content);
   return { ...unit, sameFiles, ...(await serviceState(probe, unit.name)) };
-}
-
-/** Where the models really are, where that is not in the home. */
-function elsewhereOf(probe: Probe): readonly string[] {
-  const { home } = probe;
-  const real = [inHome.models(home), inHome.store(home)].flatMap((path) => probe.real(path) ?? []);
-  const base = probe.real(home) ?? home;
-  return [...new Set(real.filter((path) => !path.startsWith(`${base}/`)))];
 }
 
 /** What belongs to nothing any more: builds that are neither live nor the one before, and releases beside the wanted, the live and one last. */

@@ -1,7 +1,7 @@
 /** A mirror's runs on two homes of one fake machine: what is held back, refused, repaired, taken back. */
 import { expect, test } from "bun:test";
 import { linkSync, mkdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { inHome } from "../../lib/keep/home.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
@@ -298,12 +298,13 @@ test("under root the timer is set up, and undone with the run", async () => {
     return argv[1] === "show" ? { stdout } : {};
   };
   const at = world({
-    mine,
+    mine: { ...mine, models: { link: relative(FAKE_HOME, "/big/disk/models") } },
     more: {
       me: { root: true },
       programs: { systemctl },
       files: {
         "/run/systemd/system": { folder: true },
+        "/big/disk/models/sha256": { folder: true },
         "/usr/local/lib/mountain-shelter/current/shelter": "program",
       },
     },
@@ -314,6 +315,8 @@ test("under root the timer is set up, and undone with the run", async () => {
   expect(text).toContain(
     "ExecStart=/usr/local/lib/mountain-shelter/current/shelter 05_rsync_mirror",
   );
+  // models may stand on another disk, and what is damaged or missing there is fetched
+  expect(text).toContain('ReadWritePaths="-/big/disk/models"\n');
   expect((await runOn(at, unit, { mode: "undo" })).outcome).toBe("changed");
   expect(states).toEqual({ enabled: false, active: false });
   expect(at.exists("/etc/systemd/system/shelter-mirror.service")).toBe(false);

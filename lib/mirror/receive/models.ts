@@ -33,6 +33,7 @@ export async function placeModels(
     const entry = probe.stat(from);
     if (entry?.kind === "file" && entry.size === bytes && (await probe.sha256(from)) === sha256) {
       act.chmod(from, 0o600);
+      if (probe.me.root) act.setAttributes(from, { owner: probe.owner });
       await setAsideDamaged(context, sha256);
       act.makeFolder(inHome.store(probe.home));
       act.replaceWith(to, from);
