@@ -36,6 +36,7 @@ afterAll(async () => {
 
 /** The watcher alone, as a unit that systemd does not bring back. */
 async function watch(host: LabHost, script: string): Promise<void> {
+  await host.run(["systemctl", "reset-failed", "watcher"]); // of one that was killed the name is still taken
   await said(host, [
     ...["systemd-run", "--quiet", "--collect", "--unit=watcher", `--uid=${USER}`],
     ...[`--setenv=HOME=/home/${USER}`, `${HOME}/bin/${script}`, "run", "--home", HOME],
