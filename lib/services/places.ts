@@ -23,6 +23,9 @@ export const GIVEN_UP = join(TOP, "engine", "given-up");
 /** What root's act set and is to put back: gone with a reboot, as are the settings themselves. */
 export const GOVERNOR_BEFORE = "/run/shelter-governor.json";
 
+/** When root's act restarted each unit last, in seconds since boot: gone with a reboot. */
+export const RESTARTED = "/run/shelter-restarted.json";
+
 export const SYSTEMD = "/etc/systemd/system";
 export const ENGINE_UNIT = "shelter-engine.service";
 export const GATEWAY_UNIT = "shelter-gateway.service";

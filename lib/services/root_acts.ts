@@ -4,7 +4,14 @@ import { json, members } from "../facts/text.ts";
 import { BUILD_ID } from "../llm/builds.ts";
 import { governorChanges, GOVERNOR_FILE, GOVERNOR_NAME, readPolicies } from "../llm/governor.ts";
 import type { CallContext } from "../unit.ts";
-import { ENGINE_UNIT, GATEWAY_UNIT, GIVEN_UP, GOVERNOR_BEFORE, SYSTEMD } from "./places.ts";
+import {
+  ENGINE_UNIT,
+  GATEWAY_UNIT,
+  GIVEN_UP,
+  GOVERNOR_BEFORE,
+  RESTARTED,
+  SYSTEMD,
+} from "./places.ts";
 import type { Verb } from "./verbs.ts";
 
 type Hands = Pick<CallContext, "probe" | "act">;
@@ -13,12 +20,15 @@ type Hands = Pick<CallContext, "probe" | "act">;
 export async function actAsRoot(hands: Hands, verb: Verb): Promise<void> {
   switch (verb) {
     case "restart-engine":
+      pace(hands, ENGINE_UNIT);
       return restart(hands, ENGINE_UNIT);
     case "restart-gateway":
+      pace(hands, GATEWAY_UNIT);
       return restart(hands, GATEWAY_UNIT);
     case "stop-engine":
       return systemctl(hands, ["stop", "--no-block", ENGINE_UNIT]);
     case "previous-engine":
+      pace(hands, ENGINE_UNIT);
       giveUpBuild(hands);
       return restart(hands, ENGINE_UNIT);
     case "governor-performance":
@@ -26,6 +36,25 @@ export async function actAsRoot(hands: Hands, verb: Verb): Promise<void> {
     case "governor-back":
       return putGovernorBack(hands);
   }
+}
+
+/** Between two restarts of one unit, in seconds: far below the watcher's own first wait, and root relies on nobody's. */
+const LEAST_APART = 5;
+
+/** Notes a restart before it is begun. @throws ShelterError "too-soon" after the one before. */
+function pace({ probe, act }: Hands, unit: string): void {
+  const restarted = members(json(probe.text(RESTARTED) ?? ""));
+  // proc(5): seconds since boot first; nobody sets that clock
+  const now = Number.parseFloat(probe.text("/proc/uptime") ?? "0");
+  const last = restarted[unit];
+  if (typeof last === "number" && now - last < LEAST_APART) {
+    throw new ShelterError(
+      "too-soon",
+      `restarting ${unit}`,
+      `it was restarted less than ${LEAST_APART} s ago`,
+    );
+  }
+  act.write(RESTARTED, `${JSON.stringify({ ...restarted, [unit]: now })}\n`, 0o644);
 }
 
 /** Who asks has a back-off of its own, so systemd's count of starts begins anew. Not waited for: a large model takes minutes. */

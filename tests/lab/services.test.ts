@@ -218,17 +218,21 @@ test("a stop that was asked for is one that went well, and lasts", async () => {
   await said(host, ["systemctl", "start", "shelter-engine.service"]);
 }, 120_000);
 
+const anew = (engine: string, what: string) =>
+  until(
+    async () =>
+      (await property(host, "shelter-engine.service", "MainPID")) !== engine &&
+      (await isUp("shelter-engine.service")),
+    60,
+    what,
+  );
+
 describe("root's acts", () => {
   test("the home's owner may ask for a word of the list, and nobody else for anything", async () => {
     const engine = await property(host, "shelter-engine.service", "MainPID");
     expect((await tell("restart-engine", USER)).stdout).toBe("ok\n");
-    await until(
-      async () =>
-        (await property(host, "shelter-engine.service", "MainPID")) !== engine &&
-        (await isUp("shelter-engine.service")),
-      60,
-      "the engine after restart-engine",
-    );
+    expect((await tell("restart-engine", USER)).stdout).toContain("less than 5 s ago");
+    await anew(engine, "the engine after restart-engine");
     expect((await tell("rm -rf /", USER)).stdout).toBe("");
     expect((await tell("restart-engine", "nobody")).stdout.trim()).toBe("EACCES");
   }, 120_000);
@@ -242,18 +246,26 @@ describe("the last good generation", () => {
   test("root puts the build before in the live one's place, and the finding says so", async () => {
     const engine = await property(host, "shelter-engine.service", "MainPID");
     expect(await running()).toBe(`${TOP}/engine/${builds.live}/bin/llama-server`);
+    await Bun.sleep(5000); // root restarts none sooner
     expect((await tell("previous-engine", USER)).stdout).toBe("ok\n");
-    await until(
-      async () =>
-        (await property(host, "shelter-engine.service", "MainPID")) !== engine &&
-        (await isUp("shelter-engine.service")),
-      60,
-      "the engine after previous-engine",
-    );
+    await anew(engine, "the engine after previous-engine");
     expect(await running()).toBe(`${TOP}/engine/${builds.before}/bin/llama-server`);
     const seen = documentOf(await asRoot(host, "06_shadow_control", "--verify", "--json"));
     expect(JSON.stringify(seen)).toContain("engine-given-up");
   }, 120_000);
+
+  test("the script takes the build up again, and its undo gives it up again", async () => {
+    for (const [flags, build] of [
+      [["--yes"], builds.live],
+      [["--undo"], builds.before],
+    ] as const) {
+      const engine = await property(host, "shelter-engine.service", "MainPID");
+      const ran = documentOf(await asRoot(host, "06_shadow_control", ...flags, "--json"));
+      expect(ran["outcome"]).toBe("changed");
+      await anew(engine, `the engine after ${flags[0]}`);
+      expect(await running()).toBe(`${TOP}/engine/${build}/bin/llama-server`);
+    }
+  }, 180_000);
 });
 
 describe("limits", () => {

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
-import { GIVEN_UP, GOVERNOR_BEFORE } from "../../lib/services/places.ts";
+import { GIVEN_UP, GOVERNOR_BEFORE, RESTARTED } from "../../lib/services/places.ts";
 import { actAsRoot } from "../../lib/services/root_acts.ts";
 import { VERBS, type Verb } from "../../lib/services/verbs.ts";
 import {
@@ -57,6 +57,38 @@ describe("the services", () => {
         `systemctl reset-failed ${unit}`,
         `systemctl restart --no-block ${unit}`,
       ]);
+    }
+  });
+
+  test("not again within five seconds, whoever asks; another one may be", async () => {
+    const { world, act } = root({
+      ...UNIT("--build b-aaaaaaaaaaaa --before b-bbbbbbbbbbbb"),
+      "/usr/local/lib/mountain-shelter/engine": { folder: true },
+      "/proc/uptime": "1000.00 1.00\n",
+    });
+    await act("restart-engine");
+    await act("restart-gateway");
+    const done = asked(world).length;
+    world.write("/proc/uptime", "1004.99 1.00\n");
+    for (const verb of ["restart-engine", "restart-gateway", "previous-engine"] as const) {
+      await expect(act(verb)).rejects.toMatchObject({ id: "too-soon" });
+    }
+    expect([asked(world).length, world.exists(GIVEN_UP)]).toEqual([done, false]);
+    await act("stop-engine");
+    world.write("/proc/uptime", "1005.00 1.00\n");
+    await act("previous-engine");
+    await expect(act("restart-engine")).rejects.toMatchObject({ id: "too-soon" });
+    await act("restart-gateway");
+  });
+
+  test("a restart that failed counts, and a record that is none does not hold one up", async () => {
+    const broken = root({}, () => ({ code: 1, stderr: "Access denied\n" }));
+    await expect(broken.act("restart-engine")).rejects.toMatchObject({ id: "systemctl-failed" });
+    await expect(broken.act("restart-engine")).rejects.toMatchObject({ id: "too-soon" });
+    for (const record of ["", "{", "[]", '{"shelter-engine.service":"soon"}']) {
+      const { world, act } = root({ [RESTARTED]: record, "/proc/uptime": "3.00 1.00\n" });
+      await act("restart-engine");
+      expect(world.started).toHaveLength(2);
     }
   });
 
