@@ -1,6 +1,7 @@
 /** The eyes of 00_check_structure: one walk over the home, and a look at locks, status files, space and settings. Reads only. */
 import { dirname, join } from "node:path";
-import { lookAtConfig } from "../hosts/config.ts";
+import { isCommandAllowed } from "../hosts/alert_command.ts";
+import { type ConfigReading, lookAtConfig } from "../hosts/config.ts";
 import { DEFAULT_CONFIG } from "../hosts/settings.ts";
 import { inHome } from "../keep/home.ts";
 import { isDone, readStatus } from "../keep/status.ts";
@@ -71,6 +72,7 @@ export async function observeStructure(probe: Probe): Promise<StructureFacts> {
     work: { maxAgeDays, bytes: work.bytes, old: work.old.map((one) => withUser(one, workUsers)) },
     statuses: lookAtStatuses(probe),
     config,
+    ...lacksAllowance(probe, config),
     configAside: freeName(probe, inHome.config(probe.home), "damaged"),
     ...(space ? { space } : {}),
     ...(parity ? { parity } : {}),
@@ -83,6 +85,16 @@ export async function observeStructure(probe: Probe): Promise<StructureFacts> {
       noExec: mountForbidsPrograms(probe),
     },
   };
+}
+
+/** The command for alerts, where it is not allowed on this host. */
+function lacksAllowance(
+  probe: Probe,
+  config: ConfigReading,
+): Pick<StructureFacts, "commandToAllow"> {
+  const command = config.state === "ok" ? config.config.alerts.command : undefined;
+  if (command === undefined || isCommandAllowed(probe, command)) return {};
+  return { commandToAllow: command };
 }
 
 /** What a run of ours leaves in any folder that it is sent to, also where it was refused: no sign of a home. */

@@ -117,6 +117,8 @@ export interface StructureFacts {
   };
   readonly statuses: readonly BadStatus[];
   readonly config: ConfigReading;
+  /** The command for alerts that shared.cfg names, where it was not allowed on this host. */
+  readonly commandToAllow?: readonly string[];
   /** Where a damaged shared.cfg is moved to. */
   readonly configAside: string;
   readonly space?: Space;

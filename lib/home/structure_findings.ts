@@ -1,7 +1,8 @@
 /** What 00_check_structure says of a home. Pure. One finding per kind of fault, with the first few names. */
+import { ALLOW_COMMAND } from "../hosts/alert_command.ts";
 import { configFindings } from "../hosts/config_repair.ts";
 import { parityFindings } from "../peer/parity_findings.ts";
-import { bytes, duration } from "../report/text.ts";
+import { bytes, duration, printable } from "../report/text.ts";
 import type { Finding } from "../unit.ts";
 import { isInTheWay } from "./layout.ts";
 import type { Fault } from "./modes.ts";
@@ -27,6 +28,7 @@ export function diagnoseStructure(facts: StructureFacts): readonly Finding[] {
     ...spaceFindings(facts),
     ...folderFindings(facts),
     ...configFindings(configOf(facts)),
+    ...commandFindings(facts),
     ...modeFindings(facts),
     ...ownerFindings(facts),
     ...linkFindings(facts),
@@ -34,6 +36,20 @@ export function diagnoseStructure(facts: StructureFacts): readonly Finding[] {
     ...leftoverFindings(facts),
     ...facts.statuses.map((one) => statusFinding(facts, one)),
     ...parityFindings(facts.parity),
+  ];
+}
+
+function commandFindings({ commandToAllow, host }: StructureFacts): readonly Finding[] {
+  if (!commandToAllow) return [];
+  return [
+    {
+      id: "alerts-command-not-allowed",
+      level: "warn",
+      what: `the command for alerts is not run on ${host}: ${printable(JSON.stringify(commandToAllow))}`,
+      why: "shared.cfg also comes from other hosts, so it is run only where its words were allowed",
+      evidence: "shared.cfg",
+      fix: [...ALLOW_COMMAND],
+    },
   ];
 }
 

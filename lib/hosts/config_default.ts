@@ -52,7 +52,7 @@ export const DEFAULT_CONFIG_TEXT = `# Mountain Shelter: the settings of both hos
 #  peers: ${D.ports.peers}       # default
 
 # A program of your own that is told of each alert: JSON on its standard input, no shell, 30 seconds at most. It stands outside the
-# home, belongs to you or root, and nobody else may change it.
+# home, belongs to you or root, and nobody else may change it. Each host runs it only once you allowed it there: shelter watch --allow-command
 #alerts:
 #  command: [/usr/local/bin/tell-me, --from, shelter]
 `;

@@ -45,6 +45,8 @@ export const inHome = {
   watch: (home: string) => join(home, "runtime", "state", "watch.json"),
   /** Left by the operator: what the watcher gave up is to be tried again. */
   watchAgain: (home: string) => join(home, "runtime", "state", "watch-again"),
+  /** Left by the operator: which command of shared.cfg may be run with alerts on this very host. Never mirrored. */
+  allowedCommand: (home: string) => join(home, "runtime", "state", "allowed-command"),
   /** When a paired host last answered this one, and what it said. */
   contact: (home: string, peer: HostName) =>
     join(home, "runtime", "state", "contact", `${peer}.json`),

@@ -155,6 +155,10 @@ export const COMMANDS: readonly CommandRow[] = [
         type: "boolean",
         description: "Have the watcher try again what it gave up, and end",
       },
+      "allow-command": {
+        type: "boolean",
+        description: "Allow the command that shared.cfg names for alerts on this host, and end",
+      },
     },
   },
   {

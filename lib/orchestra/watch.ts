@@ -2,6 +2,8 @@
 import { layout } from "../cli.ts";
 import { onSignals } from "../cli/signals.ts";
 import { ShelterError } from "../errors.ts";
+import { allowCommand } from "../hosts/alert_command.ts";
+import { readConfig } from "../hosts/config.ts";
 import { inHome } from "../keep/home.ts";
 import { createAct, type Act } from "../machine/act.ts";
 import { createUptime } from "../machine/clock.ts";
@@ -9,6 +11,7 @@ import { pause } from "../machine/pause.ts";
 import type { Probe } from "../machine/probe.ts";
 import { askHost } from "../peer/ask.ts";
 import { lastContact, noteContact } from "../peer/contact.ts";
+import { printable } from "../report/text.ts";
 import { takeScreen } from "../report/full_screen.ts";
 import { paired } from "../trust/store.ts";
 import type { Trust } from "../trust/offer.ts";
@@ -26,6 +29,7 @@ export const watch: Command = async (desk) => {
   const { machine, probe, want } = desk;
   const act = createAct(machine, probe);
   if (want["again"] === true) return tryAgain(probe, act);
+  if (want["allow-command"] === true) return allowAlerts(probe, act);
   const live = process.stdout.isTTY && process.stdin.isTTY && want["json"] !== true;
   return live ? await showLive(desk, act) : await sayOnce(desk, act);
 };
@@ -46,6 +50,24 @@ function tryAgain(probe: Probe, act: Act): Spoken {
     exit: 0,
     json: asJson({ schema: 1, host: probe.host, outcome: "changed", given_up: halted }),
     lines: [`The watcher tries again what it gave up: ${told}`],
+  };
+}
+
+/** Lets the watcher run the command that shared.cfg names, as it stands there now, on this host. */
+async function allowAlerts(probe: Probe, act: Act): Promise<Spoken> {
+  const { command } = (await readConfig(probe)).alerts;
+  if (command === undefined) {
+    const why = "shared.cfg names none (alerts.command)";
+    throw new ShelterError("no-command", "allowing the command for alerts", why);
+  }
+  allowCommand(probe, act, command);
+  return {
+    exit: 0,
+    json: asJson({ schema: 1, host: probe.host, outcome: "changed", allowed: [...command] }),
+    lines: [
+      `Alerts on ${probe.host} may run: ${printable(JSON.stringify(command))}`,
+      "A change of it in shared.cfg, on any host, must be allowed here again.",
+    ],
   };
 }
 

@@ -1,4 +1,5 @@
 /** How an alert reaches the person beside the banner: a desktop notification, and the operator's own command. */
+import { ALLOW_COMMAND, isCommandAllowed } from "../hosts/alert_command.ts";
 import type { Config } from "../hosts/settings.ts";
 import { readConfig } from "../hosts/config.ts";
 import { printable } from "../report/text.ts";
@@ -54,7 +55,9 @@ async function byCommand(hands: Hands, { alert, because }: Notice): Promise<void
   const { probe, act, say } = hands;
   const command = await commandOf(hands);
   if (command === undefined) return;
-  const why = refusal(hands, command[0] ?? "");
+  const why = isCommandAllowed(probe, command)
+    ? refusal(hands, command[0] ?? "")
+    : `shared.cfg also comes from other hosts, and this command was not allowed on ${probe.host}: ${ALLOW_COMMAND.join(" ")}`;
   if (why !== undefined) {
     say.line(`alerts.command was not run: ${why}`);
     return;

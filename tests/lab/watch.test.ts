@@ -29,6 +29,8 @@ beforeAll(async () => {
   await shell(
     `echo 'alerts: {command: [/usr/local/bin/tell-me]}' >${HOME}/shared.cfg && chown ${USER}: ${HOME}/shared.cfg`,
   );
+  const allowed = await host.run([`${HOME}/bin/shelter`, "watch", "--allow-command"], { as: USER });
+  expect({ code: allowed.code, said: allowed.stderr }).toEqual({ code: 0, said: "" });
   // a desktop session, as far as the watcher looks at one
   await shell(
     `printf '#!/bin/sh\\necho "$@" >>%s\\n' ${NOTIFIED} >/usr/bin/notify-send && chmod 755 /usr/bin/notify-send`,

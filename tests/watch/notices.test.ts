@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
+import { allowCommand } from "../../lib/hosts/alert_command.ts";
 import type { Notice } from "../../lib/watch/alerts.ts";
 import { createTelling } from "../../lib/watch/notices.ts";
 import { FAKE_HOME, fakeMachine, type FakeFile, type FakeWorld } from "../support/fake_machine.ts";
@@ -40,9 +41,12 @@ const notice: Notice = {
   },
 };
 
-async function tell(config: string): Promise<void> {
+const ARGV = [PROGRAM, "--to me"];
+
+async function tell(config: string, allowed: readonly string[] = ARGV): Promise<void> {
   world.write(`${FAKE_HOME}/shared.cfg`, config);
   const probe = createProbe(world.machine, FAKE_HOME, "phantom");
+  allowCommand(probe, createAct(world.machine, probe), allowed);
   const nothing = () => undefined;
   const say = { line: (text: string) => void lines.push(text), detail: nothing };
   const telling = createTelling({
@@ -81,6 +85,19 @@ test("where the owner has a session, the desktop is told: no markup and no contr
     DBUS_SESSION_BUS_ADDRESS: `unix:path=/run/user/${uid}/bus`,
   });
 });
+
+test.each([
+  ["nothing", []],
+  ["the program with other arguments", [PROGRAM]],
+  ["the same words, apart in another way", [PROGRAM, "--to", "me"]],
+])(
+  "where the operator of this host allowed %s, a command from shared.cfg is not run, and what allows it is said",
+  async (_, allowed) => {
+    await tell(COMMAND, allowed);
+    expect(heard).toEqual([]);
+    expect(lines.join("\n")).toContain("./bin/shelter watch --allow-command");
+  },
+);
 
 test("with neither, nothing is started", async () => {
   await tell("");

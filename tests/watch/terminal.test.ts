@@ -3,6 +3,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isCommandAllowed } from "../../lib/hosts/alert_command.ts";
+import { thisMachine } from "../../lib/machine/machine.ts";
+import { createProbe } from "../../lib/machine/probe.ts";
 import { testUnless } from "../support/left_out.ts";
 import { Watching } from "./looks.ts";
 
@@ -96,4 +99,21 @@ test("--again leaves the wish; where no watcher ever ran it says so", () => {
   expect(ran.exitCode).toBe(11);
   expect(ran.stderr.toString()).toContain("no watcher has run");
   rmSync(empty, { recursive: true });
+}, 30_000);
+
+test("--allow-command allows what shared.cfg names now, and nothing else; where it names nothing it says so", () => {
+  const own = mkdtempSync(join(tmpdir(), "shelter-allow-"));
+  const allow = () =>
+    Bun.spawnSync([process.execPath, shelter, "watch", "--allow-command", "--home", own]);
+  const none = allow();
+  expect(none.exitCode).toBe(11);
+  expect(none.stderr.toString()).toContain("names none");
+  writeFileSync(join(own, "shared.cfg"), 'alerts: {command: [/usr/bin/tell, "a b"]}\n');
+  const ran = allow();
+  expect(ran.exitCode).toBe(0);
+  expect(ran.stdout.toString()).toContain('["/usr/bin/tell","a b"]');
+  const probe = createProbe(thisMachine(), own, "any");
+  expect(isCommandAllowed(probe, ["/usr/bin/tell", "a b"])).toBe(true);
+  expect(isCommandAllowed(probe, ["/usr/bin/tell", "a", "b"])).toBe(false);
+  rmSync(own, { recursive: true });
 }, 30_000);
