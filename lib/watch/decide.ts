@@ -10,7 +10,7 @@ import { judgePeer } from "./peers.ts";
 import { powerOf, step } from "./power.ts";
 import type { Target, WatchState } from "./state.ts";
 
-/** What one look leads to. The state must be on disk before a deed is begun: then no kill of the watcher can make it forget one. */
+/** What one look leads to. The state must be on disk before a deed other than a plain restart is begun: then no kill of the watcher can make it forget one. */
 export interface Decision {
   readonly state: WatchState & { readonly memory: Memory };
   readonly deeds: readonly Deed[];

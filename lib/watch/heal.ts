@@ -18,8 +18,8 @@ export const WATCH: { readonly script: ScriptId; readonly flag: string } = {
 
 /** Acts that are under way, and how those went that ended. */
 export interface Healing {
-  /** Begins an act; it is carried out after those begun before it. */
-  begin(deed: Deed): void;
+  /** Begins an act; it is carried out after those begun before it. One that is not `recorded`, because nothing can be written, has no entry in the journal. */
+  begin(deed: Deed, recorded: boolean): void;
   readonly acting: readonly Target[];
   /** What ended since this was asked last. */
   ended(): readonly Acted[];
@@ -31,16 +31,16 @@ export function createHealing(context: CallContext): Healing {
   const acting: Target[] = [];
   let acted: Acted[] = [];
   let queue: Promise<void> = Promise.resolve();
-  const after = async (before: Promise<void>, deed: Deed) => {
+  const after = async (before: Promise<void>, deed: Deed, recorded: boolean) => {
     await before;
-    const failed = await carryOut(context, deed);
+    const failed = await carryOut(context, deed, recorded);
     acting.splice(acting.indexOf(deed.target), 1);
     acted.push({ target: deed.target, ...(failed === undefined ? {} : { failed }) });
   };
   return {
-    begin(deed) {
+    begin(deed, recorded) {
       acting.push(deed.target);
-      queue = after(queue, deed);
+      queue = after(queue, deed, recorded);
     },
     get acting() {
       return [...acting];
@@ -55,10 +55,18 @@ export function createHealing(context: CallContext): Healing {
 }
 
 /** Carries out one act. Never throws: why it failed is the answer. */
-async function carryOut(context: CallContext, deed: Deed): Promise<string | undefined> {
+async function carryOut(
+  context: CallContext,
+  deed: Deed,
+  recorded: boolean,
+): Promise<string | undefined> {
   const what = deedText(deed);
-  context.say.line(`Act ${deed.attempt}: ${what}`);
+  context.say.line(`Act ${deed.attempt}${recorded ? "" : ", without a record"}: ${what}`);
   try {
+    if (!recorded) {
+      await does(context, deed);
+      return undefined;
+    }
     await journalled(context, { ...WATCH, what }, async () => {
       await does(context, deed);
       return { outcome: "changed", facts: { ...deed } as Json };

@@ -79,12 +79,14 @@ async function watch(
       again: askedAgain(context),
     };
     let decision = decide(last, look, probe.host);
-    if (paper.write(decision, look.moment.uptime)) {
-      for (const deed of decision.deeds) healing.begin(deed);
-    } else if (decision.deeds.length > 0) {
-      // what can't be written down is not done: a watcher that forgets its acts could repeat them without end
-      decision = decide(last, { ...look, acting: TARGETS }, probe.host);
+    const written = paper.write(decision, look.moment.uptime);
+    if (!written) {
+      // what can't be written down is not done, but for a plain restart: that bound holds in memory, too, and a full disk must not end all healing
+      const left = decision.deeds.filter(({ rung }) => rung !== "restart");
+      const acting = [...look.acting, ...left.map(({ target }) => target)];
+      if (left.length > 0) decision = decide(last, { ...look, acting }, probe.host);
     }
+    for (const deed of decision.deeds) healing.begin(deed, written);
     const { state, notices } = decision;
     last = state;
     for (const notice of notices) telling.tell(notice);

@@ -176,17 +176,24 @@ test("a paired host that lives and refuses is up, with what is wrong; one with a
   await w.state((one) => one.peer?.state === "down");
 });
 
-test("a home that takes no writing: nothing is done, and that is said once", async () => {
+test("a home that takes no writing: plain restarts alone, counted in memory, until it takes writing again", async () => {
   const first = w.start();
   await w.state(calm);
   await first.stop();
   w.world.remove(`${FAKE_HOME}/runtime/state`);
   w.world.write(`${FAKE_HOME}/runtime/state`, "a file in its place");
+  const records = readJournal(w.eyes()).length;
   w.killEngine();
   const { told } = w.start();
-  await until(() => told.length > 100);
-  expect(w.root.asked).toEqual([]);
+  await until(() => told.length > 300);
+  const restarts = ["restart-engine", "restart-engine", "restart-engine"];
+  expect(w.root.asked).toEqual(restarts);
+  expect(readJournal(w.eyes())).toHaveLength(records);
   expect(w.lines.filter((line) => line.includes("can't be written"))).toHaveLength(1);
+  expect(w.lines.filter((line) => line.includes("without a record"))).toHaveLength(3);
+  w.world.remove(`${FAKE_HOME}/runtime/state`);
+  await w.state((one) => one.halted.length > 0);
+  expect(w.root.asked).toEqual([...restarts, "previous-engine"]);
 });
 
 test("a look that fails is said once and gives no sign of life; the next good one does", async () => {
