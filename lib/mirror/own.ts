@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Probe } from "../machine/probe.ts";
 import type { HostName } from "../unit.ts";
 import type { Hashes } from "./hashes.ts";
-import { isQuiet, MIRROR, ownedBy, releaseFolder, SHARED } from "./places.ts";
+import { isQuiet, isWithin, MIRROR, ownedBy, releaseFolder, SHARED } from "./places.ts";
 import { type FoundFile, type RefusedEntry, scan } from "./scan.ts";
 import type { Listed, Manifest } from "./wire.ts";
 
@@ -84,7 +84,13 @@ export async function ownSide(
     news ||= options.sentAnyway.has(file.path);
     news ||= verdict.news && !isQuiet(file.path, probe.host);
   }
-  for (const path of there.keys()) {
+  for (const [path, last] of there) {
+    // what stands in its way says nothing of the file itself
+    const unseen = refused.find((one) => isWithin(path, one.path));
+    if (unseen && !options.sentAnyway.has(path)) {
+      heldBack.push({ path, why: unseen.why, instead: last });
+      continue;
+    }
     gone.push(path);
     news ||= !isQuiet(path, probe.host);
   }

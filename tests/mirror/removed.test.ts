@@ -39,6 +39,18 @@ test("what is a link here now is not taken for removed: the peer keeps its own",
   for (const [path, text] of Object.entries(shared)) expect(at.read(there(path))).toBe(text);
 });
 
+test("own logs that can't be read any more stay with the peer", async () => {
+  const log = "logs/memory/testhost/x/1.log";
+  const at = world({ [log]: "{}\n", "status/testhost/a.json": "{}" });
+  await good(at);
+  at.remove(here("logs/memory/testhost/x"));
+  at.write(here("logs/memory/testhost/x"), { link: "/big/disk/logs" });
+  at.write(here("status/testhost/a.json"), '{"new":1}');
+  expect((await good(at)).said).toContain(`${log} is not sent on: it is a link`);
+  expect(at.read(there("status/testhost/a.json"))).toBe('{"new":1}');
+  expect(at.read(there(log))).toBe("{}\n");
+});
+
 test("a shared folder that is gone as a whole, or emptied, is removed or brought back only at the operator's word", async () => {
   const shared = { "agents/a/one": "1\n", "agents/a/two": "2\n" };
   const at = world(shared);
