@@ -34,11 +34,17 @@ afterAll(async () => {
   await lab?.stop();
 }, 120_000);
 
+let started = 0;
+/** The unit of each host's watcher. */
+const units = new Map<string, string>();
+const unitOf = (host: LabHost) => units.get(host.name) ?? "";
+
 /** The watcher alone, as a unit that systemd does not bring back. */
 async function watch(host: LabHost, script: string): Promise<void> {
-  await host.run(["systemctl", "reset-failed", "watcher"]); // of one that was killed the name is still taken
+  const unit = `watcher-${++started}`; // of one that was killed the name stays taken
+  units.set(host.name, unit);
   await said(host, [
-    ...["systemd-run", "--quiet", "--collect", "--unit=watcher", `--uid=${USER}`],
+    ...["systemd-run", "--quiet", "--collect", `--unit=${unit}`, `--uid=${USER}`],
     ...[`--setenv=HOME=/home/${USER}`, `${HOME}/bin/${script}`, "run", "--home", HOME],
   ]);
 }
@@ -58,7 +64,7 @@ async function until(seconds: number, what: string, holds: () => boolean): Promi
   for (const end = Date.now() + seconds * 1000; Date.now() < end; await Bun.sleep(500)) {
     if (holds()) return;
   }
-  const log = await lab.phantom.run(["journalctl", "--no-pager", "-n", "40", "-u", "watcher"]);
+  const log = await lab.phantom.run(["journalctl", "--no-pager", "-n", "40", "-u", "watcher-*"]);
   throw new Error(
     `not within ${seconds} s: ${what}\n${JSON.stringify(state(lab.phantom))}\n${log.stdout}`,
   );
@@ -78,7 +84,14 @@ test("both see each other, with clocks that agree", async () => {
 }, 240_000);
 
 test("a watcher that is killed is noticed by the other host", async () => {
-  const pid = await said(lab.shadow, ["systemctl", "show", "--value", "-p", "MainPID", "watcher"]);
+  const pid = await said(lab.shadow, [
+    "systemctl",
+    "show",
+    "--value",
+    "-p",
+    "MainPID",
+    unitOf(lab.shadow),
+  ]);
   await said(lab.shadow, ["kill", "-9", pid.trim()]);
   await until(240, "the alert", () => alert(lab.phantom, "peer-watcher.shadow") !== undefined);
   expect(alert(lab.phantom, "peer-watcher.shadow")?.what).toContain("has said nothing for");
@@ -87,7 +100,7 @@ test("a watcher that is killed is noticed by the other host", async () => {
 }, 480_000);
 
 test("one that is stopped is noticed at the next word, and that it was stopped is said", async () => {
-  await said(lab.shadow, ["systemctl", "stop", "watcher"]);
+  await said(lab.shadow, ["systemctl", "stop", unitOf(lab.shadow)]);
   await until(90, "the alert", () => alert(lab.phantom, "peer-watcher.shadow") !== undefined);
   expect(alert(lab.phantom, "peer-watcher.shadow")?.what).toContain("was stopped at");
 }, 120_000);
