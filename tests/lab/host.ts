@@ -48,13 +48,12 @@ export interface LabHost {
   cutPower(): Promise<void>;
   /** Boots it again, with what is on its disk. */
   powerOn(): Promise<void>;
-  /** Powers it off, and removes all that it was. */
+  /** Cuts its power, and removes all that it was. */
   stop(): Promise<void>;
 }
 
 /** Seconds that booting may take on a busy machine. */
 const BOOT_SECONDS = 120;
-const STOP_SECONDS = 30;
 
 /** Boots a host and waits until its systemd is done starting. */
 export async function bootHost(options: HostOptions): Promise<LabHost> {
@@ -69,16 +68,13 @@ export async function bootHost(options: HostOptions): Promise<LabHost> {
     await booted(run, console_);
   };
   const cutPower = async () => {
-    process.kill(leader, "SIGKILL"); // with its PID 1 all of the host goes, and nspawn with that
+    // with its PID 1 all of the host goes, and nspawn with that; nspawn's own end would leave it running
+    if (isFirst(leader)) process.kill(leader, "SIGKILL");
+    else nspawn?.kill("SIGKILL");
     await nspawn?.exited;
   };
   const stop = async () => {
-    if (nspawn && nspawn.exitCode === null && nspawn.signalCode === null) {
-      nspawn.kill("SIGTERM"); // systemd-nspawn asks the host to power off
-      const hard = setTimeout(() => nspawn?.kill("SIGKILL"), STOP_SECONDS * 1000);
-      await nspawn.exited;
-      clearTimeout(hard);
-    }
+    await cutPower();
     rmSync(root, { recursive: true, force: true });
     rmSync(join(dirname(root), `.#${root.slice(dirname(root).length + 1)}.lck`), { force: true });
   };
