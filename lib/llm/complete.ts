@@ -61,19 +61,22 @@ export async function complete(
   onToken?: (text: string) => void,
 ): Promise<Completion> {
   const started = performance.now();
-  const response = await engine.post(
-    "/v1/chat/completions",
-    {
-      messages: request.messages,
-      ...(request.model === undefined ? {} : { model: request.model }),
-      max_tokens: request.maxTokens,
-      temperature: request.temperature ?? 0,
-      ...(request.seed === undefined ? {} : { seed: request.seed }),
-      ...(request.cachePrompt === undefined ? {} : { cache_prompt: request.cachePrompt }),
-      ...(request.ignoreEnd ? { ignore_eos: true } : {}),
-      stream: true,
-      stream_options: { include_usage: true },
-    },
+  const response = await reached(
+    engine.post(
+      "/v1/chat/completions",
+      {
+        messages: request.messages,
+        ...(request.model === undefined ? {} : { model: request.model }),
+        max_tokens: request.maxTokens,
+        temperature: request.temperature ?? 0,
+        ...(request.seed === undefined ? {} : { seed: request.seed }),
+        ...(request.cachePrompt === undefined ? {} : { cache_prompt: request.cachePrompt }),
+        ...(request.ignoreEnd ? { ignore_eos: true } : {}),
+        stream: true,
+        stream_options: { include_usage: true },
+      },
+      request.signal,
+    ),
     request.signal,
   );
   if (!response.ok || !response.body) throw await refusal(response);
@@ -85,7 +88,7 @@ export async function complete(
   let tokens: number | undefined;
   let model: string | undefined;
   let whole = false;
-  for await (const event of serverSentEvents(response.body)) {
+  for await (const event of serverSentEvents(unbroken(response.body, request.signal))) {
     if (event === "[DONE]") {
       whole = true;
       break;
@@ -129,6 +132,32 @@ export async function complete(
     ...(model === undefined ? {} : { model }),
     ...(served ? { served } : {}),
   };
+}
+
+/** An engine that is gone is its failure, not ours. */
+async function reached(asking: Promise<Response>, signal?: AbortSignal): Promise<Response> {
+  try {
+    return await asking;
+  } catch (error) {
+    throw gone(error, "asking the engine", signal);
+  }
+}
+
+async function* unbroken(
+  body: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* body;
+  } catch (error) {
+    throw gone(error, "the engine's answer broke off", signal);
+  }
+}
+
+function gone(error: unknown, what: string, signal?: AbortSignal): unknown {
+  if (signal?.aborted) return signal.reason;
+  if (error instanceof ShelterError || !(error instanceof Error)) return error;
+  return new ShelterError("engine-cut", what, `its connection ended: ${error.message}`);
 }
 
 /** The data of each server-sent event in a stream of bytes (WHATWG HTML 9.2); comments and other fields are passed over. */
