@@ -6,17 +6,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { engineHome } from "../support/engine_home.ts";
 import { asRoot, ask, giveEngine } from "../lab/served_host.ts";
-import {
-  ADDRESS,
-  bootTwoHosts,
-  connect,
-  fingerprintOfHost,
-  giveLogin,
-  HOME,
-  said,
-  type TwoHosts,
-  USER,
-} from "../lab/two_hosts.ts";
+import { bootPairedHosts, connect, HOME, said, type TwoHosts, USER } from "../lab/two_hosts.ts";
 import type { Load, Seen } from "./failover_client.ts";
 import type { Figure, Measured } from "./figure.ts";
 import { HAPROXY_PORT, restartHaproxy, startHaproxy } from "./haproxy.ts";
@@ -84,7 +74,7 @@ const DISTURBANCES: readonly Disturbance[] = [
 export async function figures(): Promise<readonly Measured[]> {
   if (process.getuid?.() !== 0) return [{ name: "failover", leftOut: "the lab needs root" }];
   await engineHome();
-  const lab = await bootTwoHosts(BIN, ["haproxy"]);
+  const lab = await bootPairedHosts(BIN, ["haproxy"]);
   try {
     await serve(lab);
     await startHaproxy(lab);
@@ -105,11 +95,6 @@ export async function figures(): Promise<readonly Measured[]> {
 
 /** Engines, services and pairing on both; the watchers are stopped: they would start engines amid the measurement. */
 async function serve(lab: TwoHosts): Promise<void> {
-  await giveLogin(lab.phantom, lab.shadow);
-  const accept = await fingerprintOfHost(lab.shadow);
-  const pair = ["shelter", "pair", "shadow", "--address", ADDRESS.shadow, "--accept", accept];
-  const paired = await lab.shelter(lab.phantom, pair);
-  if (paired.code !== 0) throw new Error(paired.stderr);
   const key = `${"5".repeat(64)}\n`;
   for (const [name, watcher] of [
     ["phantom", "06_phantom_watchdog"],

@@ -2,8 +2,7 @@
  * The mirror between two booted hosts of the lab, against plain `rsync -a` over the same link with ssh as it comes: 10,000 small files and one of 1 GB. In
  * turn, so that both see the same machine. Ours verifies every file on both sides; plain rsync does not flush, ours does.
  */
-import { bootTwoHosts, fingerprintOfHost, giveLogin, HOME, said, USER } from "../lab/two_hosts.ts";
-import { ADDRESS, type TwoHosts } from "../lab/two_hosts.ts";
+import { ADDRESS, bootPairedHosts, HOME, said, type TwoHosts, USER } from "../lab/two_hosts.ts";
 import { here, TIERS } from "../runner/tiers.ts";
 import { median, type Measured } from "./figure.ts";
 import { BIN } from "./ways.ts";
@@ -20,7 +19,7 @@ export async function figures(quick: boolean): Promise<readonly Measured[]> {
     const leftOut = `this machine has no ${lacks.map((one) => one.what).join(", ")}`;
     return [FIRST, AGAIN].map((name) => ({ name, leftOut }));
   }
-  const lab = await bootTwoHosts(BIN);
+  const lab = await bootPairedHosts(BIN);
   try {
     return await measure(lab, quick ? 1 : 5);
   } finally {
@@ -29,11 +28,6 @@ export async function figures(quick: boolean): Promise<readonly Measured[]> {
 }
 
 async function measure(lab: TwoHosts, rounds: number): Promise<readonly Measured[]> {
-  await giveLogin(lab.phantom, lab.shadow);
-  const accept = await fingerprintOfHost(lab.shadow);
-  const pair = ["shelter", "pair", "shadow", "--address", ADDRESS.shadow, "--accept", accept];
-  const paired = await lab.shelter(lab.phantom, pair);
-  if (paired.code !== 0) throw new Error(paired.stderr + paired.stdout);
   await said(lab.phantom, ["bash", "-c", FILES], USER);
   const time = async (command: string) => {
     const timed = `cd ${HOME}; s=$(date +%s%N); ${command} >/dev/null 2>&1 || exit 1; e=$(date +%s%N); echo $(( (e - s) / 1000 ))`;

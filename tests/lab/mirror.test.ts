@@ -12,28 +12,14 @@ import {
 import type { RunReport } from "../../lib/unit.ts";
 import type { LabHost, Said } from "./host.ts";
 import { generationOn, halfIn, inside, put, textIn } from "./mirrored.ts";
-import {
-  ADDRESS,
-  bootTwoHosts,
-  fingerprintOfHost,
-  giveLogin,
-  HOME,
-  said,
-  type TwoHosts,
-  USER,
-} from "./two_hosts.ts";
+import { ADDRESS, bootPairedHosts, HOME, said, type TwoHosts, USER } from "./two_hosts.ts";
 
 const MIRROR = "05_rsync_mirror";
 const LOGS = "logs/memory/phantom/00_check_structure";
 
 let lab: TwoHosts;
 beforeAll(async () => {
-  lab = await bootTwoHosts(process.env["SHELTER_TEST_BIN"] ?? "bin");
-  await giveLogin(lab.phantom, lab.shadow);
-  const accept = await fingerprintOfHost(lab.shadow);
-  const pair = ["shelter", "pair", "shadow", "--address", ADDRESS.shadow, "--accept", accept];
-  const paired = await lab.shelter(lab.phantom, pair);
-  if (paired.code !== 0) throw new Error(paired.stderr + paired.stdout);
+  lab = await bootPairedHosts(process.env["SHELTER_TEST_BIN"] ?? "bin");
 }, 600_000);
 afterAll(async () => {
   await lab.stop();

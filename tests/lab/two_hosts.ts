@@ -118,8 +118,11 @@ export async function giveLogin(from: LabHost, to: LabHost): Promise<void> {
 }
 
 /** Boots both and pairs phantom with shadow. */
-export async function bootPairedHosts(bin: string): Promise<TwoHosts> {
-  const lab = await bootTwoHosts(bin);
+export async function bootPairedHosts(
+  bin: string,
+  more: readonly string[] = [],
+): Promise<TwoHosts> {
+  const lab = await bootTwoHosts(bin, more);
   await giveLogin(lab.phantom, lab.shadow);
   const accept = await fingerprintOfHost(lab.shadow);
   const pair = ["shelter", "pair", "shadow", "--address", ADDRESS.shadow, "--accept", accept];

@@ -4,29 +4,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Alert, WatchState } from "../../lib/watch/state.ts";
 import type { LabHost } from "./host.ts";
-import {
-  ADDRESS,
-  bootTwoHosts,
-  fingerprintOfHost,
-  giveLogin,
-  HOME,
-  said,
-  type TwoHosts,
-  USER,
-} from "./two_hosts.ts";
+import { bootPairedHosts, HOME, said, type TwoHosts, USER } from "./two_hosts.ts";
 
 let lab: TwoHosts;
 beforeAll(async () => {
-  lab = await bootTwoHosts(process.env["SHELTER_TEST_BIN"] ?? "bin");
-  await giveLogin(lab.phantom, lab.shadow);
-  const accept = await fingerprintOfHost(lab.shadow);
-  const paired = await lab.shelter(lab.phantom, [
-    ...["shelter", "pair", "shadow", "--address", ADDRESS.shadow, "--accept", accept],
-  ]);
-  expect({ code: paired.code, why: paired.code === 0 ? "" : paired.stderr }).toEqual({
-    code: 0,
-    why: "",
-  });
+  lab = await bootPairedHosts(process.env["SHELTER_TEST_BIN"] ?? "bin");
   await watch(lab.phantom, "06_phantom_watchdog");
   await watch(lab.shadow, "06_shadow_control");
 }, 600_000);
