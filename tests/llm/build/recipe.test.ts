@@ -110,6 +110,14 @@ describe("the flags", () => {
     expect(with_?.inputs["workaround amx-tile-config"]).toMatch(/^[0-9a-f]{12}$/);
     expect(without?.inputs["workaround amx-tile-config"]).toBeUndefined();
   });
+  test("half-precision arithmetic that slows attention down is turned off where native turns it on", () => {
+    const with16 = [...GCC12.native, "-mavx512f", "-mavx512fp16"];
+    const compiler = { ...GCC12, native: with16 };
+    const flags = recipeOf({ ...PLAIN, toolchain: { ...PLAIN.toolchain, compiler } })?.flags;
+    expect(flags).toContain("CMAKE_CXX_FLAGS=-mno-avx512fp16");
+    expect(flags).toContain("CMAKE_C_FLAGS=-mno-avx512fp16");
+    expect(recipeOf(PLAIN)?.flags.join(" ")).not.toContain("-mno-");
+  });
 });
 
 test("what changed is said in words, long lists by what came and went", () => {
