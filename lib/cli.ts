@@ -1,16 +1,28 @@
 /** The command line of one script: flags in, a report out, and the outcome as exit code. */
-import { flagsOf, readArgs } from "./cli/flags.ts";
+import { sayBanner } from "./cli/banner.ts";
+import { flagsOf, readArgs, SHARED_FLAGS, wantsJson } from "./cli/flags.ts";
 import { print } from "./cli/output.ts";
 import { findPlace, type Place } from "./cli/place.ts";
+import { askYesNo, canAsk } from "./cli/prompt.ts";
 import { onSignals } from "./cli/signals.ts";
 import { runUnit } from "./engine.ts";
-import { asFailure, EXIT, EXIT_BUG, EXIT_USAGE, ShelterError, UsageError } from "./errors.ts";
+import {
+  asFailure,
+  EXIT,
+  EXIT_BUG,
+  EXIT_USAGE,
+  Interrupted,
+  ShelterError,
+  UsageError,
+} from "./errors.ts";
+import { createAct } from "./machine/act.ts";
 import { type Machine, thisMachine } from "./machine/machine.ts";
+import { createProbe } from "./machine/probe.ts";
 import { errorLines, humanReport, type Layout } from "./report/human.ts";
 import { painter, wantsColour } from "./report/palette.ts";
 import { createVoice, type Voice } from "./report/voice.ts";
 import { versionText } from "./release.ts";
-import type { AnyUnit, Args, RunReport, ScriptId, Step } from "./unit.ts";
+import type { AnyUnit, Args, CallContext, Outcome, RunReport, ScriptId, Step } from "./unit.ts";
 
 /** Finds other scripts' units. */
 export type Others = (script: ScriptId) => Promise<AnyUnit | undefined>;
@@ -21,19 +33,25 @@ export async function main(
   argv: readonly string[] = process.argv.slice(2),
   others?: Others,
 ): Promise<void> {
-  const json = argv.includes("--json");
+  const json = wantsJson(argv);
   try {
     if (argv.includes("--version")) return console.log(versionText(unit.id, json));
     if (argv.includes("--help") || argv.includes("-h")) {
       const { helpText } = await import("./cli/help.ts");
       return console.log(helpText(unit));
     }
+    if (argv[0] === "run" && unit.run) {
+      process.exitCode = await stay(unit.run, unit.id, argv.slice(1));
+      return;
+    }
     const want = await readArgs(unit.id, flagsOf(unit), argv);
     const machine = thisMachine();
     const place = await findPlace(machine, text(want["home"]));
+    await sayBanner(createProbe(machine, place.home, place.host), json);
     const elsewhere = text(want["host"]);
     if (elsewhere !== undefined && elsewhere !== place.host) {
-      process.exitCode = await runThere(unit, machine, place, elsewhere, argv);
+      const { runThere } = await import("./cli/elsewhere.ts");
+      process.exitCode = await runThere(unit.id, machine, place, elsewhere, argv, json);
       return;
     }
     const report = await runHere(unit, machine, place, want, others ? { others } : {});
@@ -44,31 +62,32 @@ export async function main(
   }
 }
 
-/** Has the other host's own binary run the script; what it says is printed as it comes. */
-async function runThere(
-  unit: AnyUnit,
-  machine: Machine,
-  { home, host }: Place,
-  peer: string,
+/** Starts the program of a unit that stays. It takes the flags of a place and a voice alone. */
+async function stay(
+  program: NonNullable<AnyUnit["run"]>,
+  id: ScriptId,
   argv: readonly string[],
 ): Promise<number> {
-  const { runOnPeer } = await import("./peer/call.ts");
-  const { printable } = await import("./report/text.ts");
-  const heard = {
-    out: (line: string) => print(printable(line)),
-    err: (line: string) => void process.stderr.write(`${printable(line)}\n`),
-  };
-  const signal = onSignals(() => undefined);
-  return runOnPeer(machine, home, host, peer, unit.id, forThePeer(argv), heard, signal);
+  const { home, verbose } = SHARED_FLAGS;
+  const want = await readArgs(`${id} run`, { ...(home && verbose ? { home, verbose } : {}) }, argv);
+  const machine = thisMachine();
+  const place = await findPlace(machine, text(want["home"]));
+  return program(await longContext(machine, place, want));
 }
 
-/** The flags as the other host gets them: where it is and where its home is, it knows itself. */
-function forThePeer(argv: readonly string[]): readonly string[] {
-  return argv.filter((word, at) => {
-    const own = /^--(host|home)(=|$)/;
-    const before = argv[at - 1] ?? "";
-    return !own.test(word) && !(own.test(before) && !before.includes("="));
+/** What a program that stays is given: the signal fires once it is to end. */
+export async function longContext(
+  machine: Machine,
+  place: Place,
+  want: Args,
+): Promise<CallContext> {
+  const probe = createProbe(machine, place.home, place.host);
+  const say = await createVoice({
+    json: false,
+    verbose: want["verbose"] === true,
+    env: process.env,
   });
+  return { probe, act: createAct(machine, probe), say, signal: onSignals(() => undefined) };
 }
 
 /** What a run shares with others of the same command; each has its own where left out. */
@@ -92,7 +111,6 @@ export async function runHere(
     shared.say ??
     (await createVoice({ json, verbose: want["verbose"] === true, env: process.env }));
   const mode = (["plan", "verify", "undo"] as const).find((one) => want[one] === true) ?? "apply";
-  const canAsk = process.stdin.isTTY && process.stderr.isTTY && !json;
   const report = await runUnit(unit, {
     machine,
     ...place,
@@ -100,7 +118,7 @@ export async function runHere(
     mode,
     say,
     signal: shared.signal ?? onSignals(() => say.line("Still taking back: please wait")),
-    ...(canAsk ? { confirm } : {}),
+    ...(canAsk(want) ? { confirm } : {}),
     ...(shared.others ? { others: shared.others } : {}),
   });
   say.clear(); // what was left half drawn must not stand before the report
@@ -116,11 +134,16 @@ export function printReport(report: RunReport, want: Args): void {
 /** Says an error that ended a command before there was a report; returns the exit code. */
 export function sayError(error: unknown, json: boolean, script: string): number {
   const failure = asFailure(error);
-  if (json)
-    print(JSON.stringify({ schema: 1, script, outcome: "blocked", error: failure }, null, 2));
+  const outcome = outcomeOf(error);
+  if (json) print(JSON.stringify({ schema: 1, script, outcome, error: failure }, null, 2));
   else console.error(errorLines(failure, layout(false)).join("\n"));
   if (error instanceof UsageError) return EXIT_USAGE;
-  return error instanceof ShelterError ? EXIT.blocked : EXIT_BUG;
+  return error instanceof ShelterError ? EXIT[outcome] : EXIT_BUG;
+}
+
+function outcomeOf(error: unknown): Outcome {
+  if (error instanceof Interrupted) return "interrupted";
+  return error instanceof ShelterError && error.id === "locked" ? "locked" : "blocked";
 }
 
 /** How this process's stdout wants a report laid out. */
@@ -136,17 +159,10 @@ export function layout(verbose: boolean): Layout {
 
 async function confirm(steps: readonly Step[]): Promise<boolean> {
   const { showStep } = await import("./steps/show.ts");
-  const { createConsola } = await import("consola");
   const { printable } = await import("./report/text.ts");
   console.error("This reaches beyond the home:");
   for (const step of steps) console.error(`  → ${printable(showStep(step, false).text)}`);
-  return (
-    (await createConsola({}).prompt("Go on?", {
-      type: "confirm",
-      initial: false,
-      cancel: "null",
-    })) === true
-  );
+  return askYesNo("Go on?", false);
 }
 
 function text(value: Args[string]): string | undefined {

@@ -8,11 +8,14 @@ export interface RosterRow {
   readonly summary: string;
   /** False while the script is not part of this build. */
   readonly built: boolean;
+  /** Nothing of it can be done without root. */
+  readonly root?: true;
   /** Milliseconds after which its status counts as stale: the unit's own figure, here so that `status` need not load the unit. */
   readonly staleAfter?: number;
 }
 
-const DAY = 86_400_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 
 export const ROSTER: readonly RosterRow[] = [
   {
@@ -85,7 +88,13 @@ export const ROSTER: readonly RosterRow[] = [
     summary: "Deploy and configure agent frameworks",
     built: false,
   },
-  { id: "05_rsync_mirror", flag: "mirror_synced", summary: "Mirror the two hosts", built: false },
+  {
+    id: "05_rsync_mirror",
+    flag: "mirror_synced",
+    summary: "Mirror the two hosts",
+    built: true,
+    staleAfter: HOUR,
+  },
   {
     id: "06_netdata_setup",
     flag: "netdata_ok",
@@ -96,13 +105,15 @@ export const ROSTER: readonly RosterRow[] = [
     id: "06_phantom_watchdog",
     flag: "phantom_watched",
     summary: "Watch phantom and heal it",
-    built: false,
+    built: true,
+    root: true,
   },
   {
     id: "06_shadow_control",
     flag: "shadow_watched",
     summary: "Watch shadow and heal it",
-    built: false,
+    built: true,
+    root: true,
   },
   {
     id: "07_log_harden",

@@ -254,6 +254,11 @@ export interface Unit<Facts = unknown> {
   readonly fingerprint?: (facts: Facts) => Json;
   /** Pure: what the report and the status file show of the facts, where all of them would be too much. */
   readonly digest?: (facts: Facts) => Json;
+  /**
+   * The program that stays, started by `<script> run`: it works until the signal fires, and has no plan; its own acts are journalled runs of their own.
+   * @returns its exit code.
+   */
+  readonly run?: (context: CallContext) => Promise<number>;
   /** Pure: lines that the human report shows above the findings, e.g. a table or a plot. */
   readonly picture?: (facts: Facts, want: Args) => readonly string[];
 }

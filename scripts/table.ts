@@ -11,4 +11,7 @@ export const UNITS: Readonly<Partial<Record<ScriptId, () => Promise<{ readonly u
     "03_build_llama_cpp": () => import("./03_build_llama_cpp.ts"),
     "03_install_models": () => import("./03_install_models.ts"),
     "04_llm_benchmark": () => import("./04_llm_benchmark.ts"),
+    "05_rsync_mirror": () => import("./05_rsync_mirror.ts"),
+    "06_phantom_watchdog": () => import("./06_phantom_watchdog.ts"),
+    "06_shadow_control": () => import("./06_shadow_control.ts"),
   };

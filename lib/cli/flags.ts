@@ -9,7 +9,11 @@ export const SHARED_FLAGS: Readonly<Record<string, Flag>> = {
   undo: { type: "boolean", description: "Take back the last applied run" },
   json: { type: "boolean", description: "One JSON document on stdout; progress goes to stderr" },
   yes: { type: "boolean", description: "Do what reaches beyond the home without asking" },
-  host: { type: "string", description: "Run on this host of shared.cfg", valueHint: "NAME" },
+  host: {
+    type: "string",
+    description: "Run on this paired host, by its own programs",
+    valueHint: "NAME",
+  },
   home: { type: "string", description: "The home to work in", valueHint: "DIR" },
   verbose: { type: "boolean", description: "Show every finding and detail" },
 };
@@ -67,6 +71,12 @@ export async function readArgs(
     );
   }
   return args;
+}
+
+/** Whether one JSON document is wanted, also of a command line that can't be read: an error must come in the form that its reader waits for. */
+export function wantsJson(argv: readonly string[]): boolean {
+  const said = flagWords(argv).findLast((word) => /^--(no-)?json(=|$)/.test(word));
+  return said !== undefined && !said.startsWith("--no-") && said !== "--json=false";
 }
 
 /** The words of a command line that are flags; what stands after "--" is not. */

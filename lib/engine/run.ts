@@ -209,8 +209,8 @@ export class Run {
   }
 }
 
-/** Time first, so that names sort by age; the script last, so that a person sees whose it is. */
-function runId(at: number, script: ScriptId): string {
+/** A run's name: time first, so that names sort by age; the script last, so that a person sees whose it is. */
+export function runId(at: number, script: ScriptId): string {
   const time = new Date(at).toISOString().replaceAll(/[-:]/g, "").replace(".", "");
   return `${time}-${crypto.randomUUID().slice(0, 8)}-${script}`;
 }

@@ -15,6 +15,7 @@ import {
 import type { Act } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
 import { takeBack } from "../steps/take_back.ts";
+import { onlyForRoot } from "./may_undo.ts";
 import type { AnyUnit, CallContext, Failure, Outcome, ShownStep } from "../unit.ts";
 
 /** What came of an undo. */
@@ -51,6 +52,15 @@ export async function undoLastRun(
   if (strangers.length > 0) {
     const why = `folders that it made hold what came later: ${strangers.join(", ")}`;
     return blocked("folder-in-use", `taking back ${last.run}`, why, ["ls", "-la", ...strangers]);
+  }
+  const root = await onlyForRoot(probe, manifest);
+  if (root !== undefined) {
+    const why = `only root can bring back ${root}, and you are user ${probe.me.uid}`;
+    return blocked("needs-root", `taking back ${last.run}`, why, [
+      "sudo",
+      `./bin/${unit.id}`,
+      "--undo",
+    ]);
   }
   const shown = manifest.rounds
     .flatMap((round) =>

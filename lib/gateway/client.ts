@@ -10,6 +10,8 @@ import { fields, type Fields } from "./piece.ts";
 export interface GatewayClient extends Asked {
   /** e.g. "http://127.0.0.1:8080", without a slash at its end. */
   readonly url: string;
+  /** Models by the names that clients use; none where every engine is asked by its own. */
+  readonly models: readonly string[];
   /** Its state, as /shelter/status gives it. */
   readonly status: Fields;
 }
@@ -24,7 +26,7 @@ export async function runningGateway(
   const path = inHome.gateway(probe.home);
   const text = probe.text(path);
   if (text === undefined) return undefined;
-  const { listen } = parseGatewayConfig(text, path);
+  const { listen, models } = parseGatewayConfig(text, path);
   const key = keyIn(probe.text(listen.keyFile));
   if (key === undefined) return undefined;
   const host = listen.address.includes(":") ? `[${listen.address}]` : listen.address;
@@ -43,6 +45,7 @@ export async function runningGateway(
   if (!status) return undefined;
   return {
     url,
+    models: models.map((one) => one.name),
     status,
     post: (where, body, signal) =>
       probe.get(url + where, {

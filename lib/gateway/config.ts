@@ -26,11 +26,17 @@ export interface EngineConfig {
   readonly slots: number;
 }
 
+/** A model as an engine knows it. The digest is the GGUF's: engines with the same one can continue each other's answers. */
+export interface ServedModel {
+  readonly name: string;
+  readonly sha256?: string;
+}
+
 /** A model as clients know it, and as each engine does. */
 export interface ModelConfig {
   readonly name: string;
-  /** By engine name. The digest is the GGUF's: engines with the same one can continue each other's answers. */
-  readonly on: Readonly<Record<string, { readonly name: string; readonly sha256?: string }>>;
+  /** By engine name. */
+  readonly on: Readonly<Record<string, ServedModel>>;
 }
 
 /** The whole document. */

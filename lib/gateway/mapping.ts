@@ -32,6 +32,11 @@ export function wantedModel(models: readonly ModelConfig[], name: string | undef
   return { name: model.name, at: (engine) => on.get(engine) };
 }
 
+/** What an engine calls the first model of the document that it serves: the one to ask it for as a proof. Undefined where the document names none. */
+export function firstModelOn(models: readonly ModelConfig[], engine: string): string | undefined {
+  return models.flatMap(({ on }) => new Map(Object.entries(on)).get(engine)?.name ?? []).at(0);
+}
+
 /** Whether two engines serve the same model: by the file's digest where both say it, else by their name for it. */
 export function sameModel(wanted: Wanted, one: string, other: string): boolean {
   const [a, b] = [wanted.at(one), wanted.at(other)];

@@ -1,4 +1,5 @@
 /** Watches one engine: its own /health tells at once when it is gone or frozen; a real question tells when it is back. */
+import { certificateTrouble } from "../machine/dial.ts";
 import { engineBodyLimit, readBounded } from "./bounded.ts";
 import type { Engine } from "./engine.ts";
 import { fields } from "./piece.ts";
@@ -19,8 +20,8 @@ export const RHYTHM: Readonly<Record<"local" | "peer", Rhythm>> = {
   peer: { busy: 500, idle: 2000, silence: 2000 },
 };
 
-/** Longest wait for one real token of an engine that comes back: a model may have to be loaded. */
-const PROOF = 60_000;
+/** Longest wait for one real token of an engine that comes back, in milliseconds: a model may have to be loaded. */
+export const PROOF = 60_000;
 /** Longest wait for its list of models, in milliseconds. */
 const LIST = 5000;
 /** Length of a tick, in milliseconds; time in which this process did not run counts as two at most. */
@@ -102,8 +103,9 @@ async function lookAt(engine: Engine, rhythm: Rhythm, signal: AbortSignal): Prom
       return { health: "down", why: "its own engine is down", heard: true };
     }
     return { health: "ok" };
-  } catch {
-    return { health: "down", why: given.signal.aborted ? "silent" : "unreachable" };
+  } catch (error) {
+    const why = given.signal.aborted ? "silent" : (certificateTrouble(error) ?? "unreachable");
+    return { health: "down", why };
   } finally {
     clearInterval(timer);
     signal.removeEventListener("abort", stop);

@@ -3,6 +3,7 @@ import { Left } from "../machine/connection.ts";
 import type { Incoming, Reply } from "../machine/listen.ts";
 import type { Kitchen } from "./answer.ts";
 import { modelOf } from "./ask.ts";
+import type { ServedModel } from "./config.ts";
 import { askWhole } from "./embed.ts";
 import type { Engine } from "./engine.ts";
 import { errorReply, Refusal } from "./errors.ts";
@@ -41,6 +42,7 @@ async function relay(
       engine: local?.up ? "up" : "down",
       free,
       models: local?.models ?? [],
+      served: local ? servedBy(kitchen, local) : [],
     });
   }
   if (method !== "POST" || !(STREAMS.has(path) || path === "/v1/embeddings")) {
@@ -61,6 +63,11 @@ async function relay(
     }
   }
   return stream(local, path, JSON.stringify(body), signal, () => place.giveBack());
+}
+
+/** The engine's own names with their files' digests: a peer sees by them which answers it may carry over to here. */
+function servedBy({ models }: Kitchen, local: Engine): readonly ServedModel[] {
+  return models.flatMap(({ on }) => on[local.name] ?? []);
 }
 
 /** The engine's stream as it is, byte by byte; the peer's own gateway judges it. */

@@ -2,6 +2,7 @@
 import { ShelterError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
 import { createDial, type Dial } from "../machine/dial.ts";
+import { pause } from "../machine/pause.ts";
 import { listen, type Listener, type ListenLimits } from "../machine/listen.ts";
 import type { Probe } from "../machine/probe.ts";
 import { parseGatewayConfig, type EngineConfig, type GatewayConfig } from "./config.ts";
@@ -9,6 +10,7 @@ import { noCounts, type Counts } from "./counts.ts";
 import { Engine } from "./engine.ts";
 import { errorReply, Refusal } from "./errors.ts";
 import { keyIn } from "./key.ts";
+import { firstModelOn } from "./mapping.ts";
 import { watch } from "./monitor.ts";
 import { Pool } from "./pool.ts";
 import { serveRelay } from "./relay.ts";
@@ -50,14 +52,20 @@ export async function runGateway(options: GatewayOptions, signal: AbortSignal): 
     await pause(RELOAD, signal);
     if (signal.aborted) break;
     const now = textsOf(probe, path);
-    if (now === told) continue;
+    if (isSame(now, told)) continue;
+    const certificatesStay = isSame(now.slice(1), told.slice(1));
     told = now;
     try {
       const config = parse(probe, path);
-      const old = running;
-      old.release();
-      running = open(options, path, counts, began, config);
-      void old.stop(OLD_GRACE);
+      if (certificatesStay && isSame(withoutModels(config), withoutModels(running.config))) {
+        // what a peer serves may change at any time: that alone must not make engines be forgotten
+        running.serve(config);
+      } else {
+        const old = running;
+        old.release();
+        running = open(options, path, counts, began, config);
+        void old.stop(OLD_GRACE);
+      }
       onNote?.("the document has changed; the gateway goes on with it");
       onReady?.(running.ports);
     } catch (error) {
@@ -73,6 +81,8 @@ interface Running {
   readonly config: GatewayConfig;
   readonly ports: { readonly port: number; readonly peersPort?: number };
   readonly released: boolean;
+  /** Goes on with another list of models. */
+  serve(config: GatewayConfig): void;
   /** Gives the ports up; open answers go on. */
   release(): void;
   stop(grace: number): Promise<void>;
@@ -83,8 +93,9 @@ function open(
   path: string,
   counts: Counts,
   began: number,
-  config: GatewayConfig = parse(options.probe, path),
+  first: GatewayConfig = parse(options.probe, path),
 ): Running {
+  let config = first;
   const { probe, onNote } = options;
   const pem = pairingTexts(probe, config);
   const engines = config.engines.map((one) => engineOf(probe, one, dialFor(one, pem)));
@@ -95,12 +106,14 @@ function open(
     watch(engine, {
       signal: ending.signal,
       alone: () => pool.alone(engine),
-      model: () => config.models.flatMap((one) => one.on[engine.name]?.name ?? []).at(0),
+      model: () => firstModelOn(config.models, engine.name),
     }),
   );
   const house: House = {
     pool,
-    models: config.models,
+    get models() {
+      return config.models;
+    },
     warm: config.warm,
     counts,
     key: () => keyIn(probe.text(config.listen.keyFile)),
@@ -142,12 +155,17 @@ function open(
   let released = false;
   const stop = (grace: number) =>
     (closing ??= Promise.all(listeners.map((one) => one.stop(grace))));
-  const [first, second] = listeners;
+  const [clients, peers] = listeners;
   return {
-    config,
-    ports: { port: first?.port ?? 0, ...(second ? { peersPort: second.port } : {}) },
+    get config() {
+      return config;
+    },
+    ports: { port: clients?.port ?? 0, ...(peers ? { peersPort: peers.port } : {}) },
     get released() {
       return released;
+    },
+    serve(changed) {
+      config = changed;
     },
     release() {
       released = true;
@@ -214,8 +232,8 @@ function parse(probe: Probe, path: string): GatewayConfig {
   );
 }
 
-/** Everything that a change of would mean to start over: the document and the certificates it names. */
-function textsOf(probe: Probe, path: string): string {
+/** Everything whose change matters: the document first, then the certificates it names. */
+function textsOf(probe: Probe, path: string): readonly string[] {
   const text = probe.text(path) ?? "";
   let files: readonly string[] = [];
   try {
@@ -224,21 +242,16 @@ function textsOf(probe: Probe, path: string): string {
   } catch {
     // a wrong document names nothing that could be watched
   }
-  return [text, ...files.map((file) => probe.text(file) ?? "")].join("\0");
+  return [text, ...files.map((file) => probe.text(file) ?? "")];
 }
 
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
+function withoutModels(config: GatewayConfig): GatewayConfig {
+  return { ...config, models: [] };
+}
+
+/** Whether two values from JSON are the same, members in the same order. */
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 function sayable(error: unknown): string {

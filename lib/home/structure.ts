@@ -1,11 +1,14 @@
 /** The eyes of 00_check_structure: one walk over the home, and a look at locks, status files, space and settings. Reads only. */
 import { dirname, join } from "node:path";
-import { lookAtConfig } from "../hosts/config.ts";
+import { isCommandAllowed } from "../hosts/alert_command.ts";
+import { type ConfigReading, lookAtConfig } from "../hosts/config.ts";
 import { DEFAULT_CONFIG } from "../hosts/settings.ts";
 import { inHome } from "../keep/home.ts";
 import { isDone, readStatus } from "../keep/status.ts";
 import { TEMPORARY_PREFIX } from "../machine/durable.ts";
 import type { Entry, Probe } from "../machine/probe.ts";
+import type { ParityFacts } from "../peer/parity_facts.ts";
+import { ROSTER } from "../roster.ts";
 import { freeName } from "../keep/aside.ts";
 import { usersOf } from "./in_use.ts";
 import { lookAtFolders } from "./layout.ts";
@@ -46,15 +49,18 @@ export async function observeStructure(probe: Probe): Promise<StructureFacts> {
   );
   const space = probe.space(existing(probe, probe.home));
   const unsavedEdit = join(probe.home, ".shared.cfg.swp");
+  const parity = await parityOf(probe);
+  const scaffolded =
+    config.state !== "absent" ||
+    seen.configCopies.length > 0 ||
+    isDone(readStatus(probe, "dirs_scaffolded"));
   return {
     home: probe.home,
     host: probe.host,
     me: { uid: probe.me.uid, root: probe.me.root },
     owner: probe.owner,
-    scaffolded:
-      config.state !== "absent" ||
-      seen.configCopies.length > 0 ||
-      isDone(readStatus(probe, "dirs_scaffolded")),
+    scaffolded,
+    isHome: scaffolded || looksLikeHome(probe),
     counted: seen.counted,
     folders: lookAtFolders(probe),
     wrongModes: seen.wrongModes,
@@ -66,8 +72,10 @@ export async function observeStructure(probe: Probe): Promise<StructureFacts> {
     work: { maxAgeDays, bytes: work.bytes, old: work.old.map((one) => withUser(one, workUsers)) },
     statuses: lookAtStatuses(probe),
     config,
+    ...lacksAllowance(probe, config),
     configAside: freeName(probe, inHome.config(probe.home), "damaged"),
     ...(space ? { space } : {}),
+    ...(parity ? { parity } : {}),
     aside: {
       openAbove: lookAbove(probe),
       fromFuture: seen.fromFuture,
@@ -77,6 +85,38 @@ export async function observeStructure(probe: Probe): Promise<StructureFacts> {
       noExec: mountForbidsPrograms(probe),
     },
   };
+}
+
+/** The command for alerts, where it is not allowed on this host. */
+function lacksAllowance(
+  probe: Probe,
+  config: ConfigReading,
+): Pick<StructureFacts, "commandToAllow"> {
+  const command = config.state === "ok" ? config.config.alerts.command : undefined;
+  if (command === undefined || isCommandAllowed(probe, command)) return {};
+  return { commandToAllow: command };
+}
+
+/** What a run of ours leaves in any folder that it is sent to, also where it was refused: no sign of a home. */
+const OWN_RECORDS = new Set(["runtime", "logs", "status", "history_main.log"]);
+
+/** A clone, a folder with our programs, one where a script once ended well, or one that holds nothing yet. */
+function looksLikeHome(probe: Probe): boolean {
+  const { home } = probe;
+  return (
+    probe.list(home).every((name) => OWN_RECORDS.has(name)) ||
+    ["scripts/00_check_structure.ts", "bin/00_check_structure", "bin/shelter"].some((name) =>
+      probe.stat(join(home, name)),
+    ) ||
+    ROSTER.some(({ flag }) => isDone(readStatus(probe, flag)))
+  );
+}
+
+/** What asks other hosts is loaded only where there are some. */
+async function parityOf(probe: Probe): Promise<ParityFacts | undefined> {
+  if (probe.list(inHome.trust(probe.home)).length === 0) return undefined;
+  const { observeParity } = await import("../peer/parity_facts.ts");
+  return observeParity(probe);
 }
 
 /** One walk over everything, keeping only what stands out. */

@@ -4,6 +4,7 @@ import type { Space } from "../machine/probe.ts";
 import type { HostName, Owner } from "../unit.ts";
 import type { User } from "./in_use.ts";
 import type { FoundFolder } from "./layout.ts";
+import type { ParityFacts } from "../peer/parity_facts.ts";
 import type { Fault } from "./modes.ts";
 
 /** An entry whose permissions are not as they should be. */
@@ -92,6 +93,8 @@ export interface StructureFacts {
   readonly owner: Owner;
   /** True once 02_scaffold_dirs was here: there is a shared.cfg, or one that was set aside, or its status says so. */
   readonly scaffolded: boolean;
+  /** False for a folder with things in it that nothing shows to be a home: nobody asked to have modes put right there. */
+  readonly isHome: boolean;
   readonly counted: {
     readonly files: number;
     readonly folders: number;
@@ -114,9 +117,13 @@ export interface StructureFacts {
   };
   readonly statuses: readonly BadStatus[];
   readonly config: ConfigReading;
+  /** The command for alerts that shared.cfg names, where it was not allowed on this host. */
+  readonly commandToAllow?: readonly string[];
   /** Where a damaged shared.cfg is moved to. */
   readonly configAside: string;
   readonly space?: Space;
+  /** What the paired hosts hold beside this one; left out where there is none. */
+  readonly parity?: ParityFacts;
   /** What nobody asked about. */
   readonly aside: {
     /** Folders above the home that others may write to: whoever can rename a folder owns what is in it. */

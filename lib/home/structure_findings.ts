@@ -1,9 +1,12 @@
 /** What 00_check_structure says of a home. Pure. One finding per kind of fault, with the first few names. */
+import { ALLOW_COMMAND } from "../hosts/alert_command.ts";
 import { configFindings } from "../hosts/config_repair.ts";
-import { bytes, duration } from "../report/text.ts";
+import { parityFindings } from "../peer/parity_findings.ts";
+import { bytes, duration, printable } from "../report/text.ts";
 import type { Finding } from "../unit.ts";
 import { isInTheWay } from "./layout.ts";
 import type { Fault } from "./modes.ts";
+import { noHome, spaceFindings } from "./structure_ground.ts";
 import {
   configOf,
   isRemovable,
@@ -17,81 +20,37 @@ import type { BadStatus, StructureFacts, WrongMode } from "./structure_facts.ts"
 const SCRIPT = "./bin/00_check_structure";
 /** Names shown per finding; the rest is counted. */
 const SHOWN = 5;
-/** Below this a build or a download is likely to fail. */
-const LITTLE_SPACE = 2 * 1024 ** 3;
-/** Below this not even the record of a run may fit. */
-const NO_SPACE = 16 * 1024 ** 2;
 
 /** All findings, gravest first within each group. */
 export function diagnoseStructure(facts: StructureFacts): readonly Finding[] {
+  if (!facts.isHome) return [noHome(facts)];
   return [
     ...spaceFindings(facts),
     ...folderFindings(facts),
     ...configFindings(configOf(facts)),
+    ...commandFindings(facts),
     ...modeFindings(facts),
     ...ownerFindings(facts),
     ...linkFindings(facts),
     ...lockFindings(facts),
     ...leftoverFindings(facts),
     ...facts.statuses.map((one) => statusFinding(facts, one)),
+    ...parityFindings(facts.parity),
   ];
 }
 
-function spaceFindings({ space, home }: StructureFacts): readonly Finding[] {
-  if (space === undefined) {
-    return [
-      {
-        id: "space",
-        level: "unknown",
-        what: "free space could not be read",
-        why: "a full disk is found only when it hurts",
-        evidence: home,
-      },
-    ];
-  }
-  const found: Finding[] = [];
-  if (space.readOnly) {
-    found.push({
-      id: "read-only",
-      level: "fail",
-      what: "the home's file system is mounted read-only",
-      why: "nothing can be kept there; after a disk error the kernel mounts it so by itself",
-      evidence: `/proc/self/mounts, ${home}`,
-      fix: ["dmesg", "--level=err,crit"],
-    });
-  }
-  const level = space.free < NO_SPACE ? "fail" : space.free < LITTLE_SPACE ? "warn" : undefined;
-  if (level) {
-    found.push({
-      id: "space",
-      level,
-      what: `only ${bytes(space.free)} are free on the home's file system`,
-      why: "an engine's build takes about 1 GiB, a model 0.1 to 5 GiB",
-      evidence: `${bytes(space.free)} of ${bytes(space.total)}`,
-      fix: ["du", "-xhd2", home],
-    });
-  }
-  if (space.inodes > 0 && space.inodesFree < Math.max(1000, space.inodes / 100)) {
-    found.push({
-      id: "inodes",
-      level: space.inodesFree < 100 ? "fail" : "warn",
-      what: `only ${space.inodesFree} more files fit on the home's file system`,
-      why: "it runs out of inodes before it runs out of room",
-      evidence: `${space.inodesFree} of ${space.inodes} inodes free`,
-      fix: ["du", "-x", "--inodes", "-d2", home],
-    });
-  }
-  return found.length > 0
-    ? found
-    : [
-        {
-          id: "space",
-          level: "ok",
-          what: `${bytes(space.free)} are free`,
-          why: "there is room to work",
-          evidence: `${bytes(space.free)} of ${bytes(space.total)}`,
-        },
-      ];
+function commandFindings({ commandToAllow, host }: StructureFacts): readonly Finding[] {
+  if (!commandToAllow) return [];
+  return [
+    {
+      id: "alerts-command-not-allowed",
+      level: "warn",
+      what: `the command for alerts is not run on ${host}: ${printable(JSON.stringify(commandToAllow))}`,
+      why: "shared.cfg also comes from other hosts, so it is run only where its words were allowed",
+      evidence: "shared.cfg",
+      fix: [...ALLOW_COMMAND],
+    },
+  ];
 }
 
 function folderFindings(facts: StructureFacts): readonly Finding[] {

@@ -8,6 +8,7 @@ import type { DeadLock, Leftover, Stranger, StructureFacts, WrongMode } from "./
 
 /** The steps: folders, then owners and modes, then damaged files aside and anew, then what is left over. */
 export function planStructure(facts: StructureFacts): readonly Step[] {
+  if (!facts.isHome) return [];
   return [
     ...missingFolders(facts),
     ...attributes(facts),

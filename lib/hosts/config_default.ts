@@ -32,6 +32,7 @@ export const DEFAULT_CONFIG_TEXT = `# Mountain Shelter: the settings of both hos
 #  builds: ${D.retention.builds}       # default. Builds of the engine
 #  releases: ${D.retention.releases}     # default. Releases of these programs
 #  snapshots: ${D.retention.snapshots}   # default. Snapshots that --undo can go back to
+#  mirrors: ${D.retention.mirrors}      # default. Generations of what the other host mirrored here
 
 # Partial downloads and build trees in runtime/work that nothing touched for this long are removed.
 #work:
@@ -43,4 +44,15 @@ export const DEFAULT_CONFIG_TEXT = `# Mountain Shelter: the settings of both hos
 #    Mistral-7B-Instruct-v0.3-Q4_K_M:
 #      prompt: 40
 #      generation: 8
+
+# Where the services listen, the same on all hosts: people and agents ask the gateway on loopback, paired hosts come in at peers.
+#ports:
+#  gateway: ${D.ports.gateway}     # default
+#  engine: ${D.ports.engine}      # default
+#  peers: ${D.ports.peers}       # default
+
+# A program of your own that is told of each alert: JSON on its standard input, no shell, 30 seconds at most. It stands outside the
+# home, belongs to you or root, and nobody else may change it. Each host runs it only once you allowed it there: shelter watch --allow-command
+#alerts:
+#  command: [/usr/local/bin/tell-me, --from, shelter]
 `;

@@ -8,6 +8,7 @@ import {
   type ConfigReading,
   type Floor,
   type HostEntry,
+  type Ports,
 } from "./settings.ts";
 import { Checker, type Table } from "./config_checker.ts";
 import { HOST_NAME, RESERVED_HOST_NAMES } from "./name.ts";
@@ -18,6 +19,8 @@ const WORD = /^[a-z][a-z0-9_-]{0,31}$/;
 const ADDRESS = /^[A-Za-z0-9:][A-Za-z0-9.:%_-]{0,252}$/;
 /** As useradd(8) takes them. */
 const USER = /^[a-z_][a-z0-9_-]{0,31}$/;
+/** One argument of a command. */
+const WORDS = /^\P{Cc}{0,1000}$/u;
 /** Control characters would break lines of logs and commands. */
 const FOLDER = /^(?:\/|~\/)\P{Cc}*$/u;
 
@@ -74,13 +77,14 @@ function notText(text: string): ConfigNote | undefined {
 }
 
 function readRoot(check: Checker, root: Table): Config {
-  check.known(root, [], ["hosts", "targets", "models", "retention", "work", "baselines"]);
+  const keys = ["hosts", "targets", "models", "retention", "work", "baselines", "ports", "alerts"];
+  check.known(root, [], keys);
   const hosts = check.entries(root, ["hosts"]).map(([name, value]) => readHost(check, name, value));
   const targets = check
     .entries(root, ["targets"])
     .map(([name, value]) => readTarget(check, name, value, hosts));
   const retention = check.table(root, ["retention"]);
-  check.known(retention, ["retention"], ["builds", "releases", "snapshots"]);
+  check.known(retention, ["retention"], ["builds", "releases", "snapshots", "mirrors"]);
   const work = check.table(root, ["work"]);
   check.known(work, ["work"], ["max_age_days"]);
   const kept = DEFAULT_CONFIG.retention;
@@ -96,13 +100,39 @@ function readRoot(check: Checker, root: Table): Config {
       builds: check.count(retention, ["retention", "builds"], 2, 100) ?? kept.builds,
       releases: check.count(retention, ["retention", "releases"], 2, 100) ?? kept.releases,
       snapshots: check.count(retention, ["retention", "snapshots"], 1, 1000) ?? kept.snapshots,
+      mirrors: check.count(retention, ["retention", "mirrors"], 2, 100) ?? kept.mirrors,
     },
     work: {
       maxAgeDays:
         check.count(work, ["work", "max_age_days"], 1, 3650) ?? DEFAULT_CONFIG.work.maxAgeDays,
     },
     baselines: readFloors(check, root),
+    ports: readPorts(check, root),
+    alerts: readAlerts(check, root),
   };
+}
+
+function readAlerts(check: Checker, root: Table): Config["alerts"] {
+  const path = ["alerts", "command"];
+  const table = check.table(root, ["alerts"]);
+  check.known(table, ["alerts"], ["command"]);
+  const command = check.texts(table, path, WORDS, "text without line breaks");
+  if (command.length === 0) return {};
+  // no search: what is found on a PATH is decided by who sets it
+  if (!command[0]?.startsWith("/")) check.problem([...path, 0], "an absolute path is wanted here");
+  return { command };
+}
+
+function readPorts(check: Checker, root: Table): Ports {
+  const table = check.table(root, ["ports"]);
+  const usual = DEFAULT_CONFIG.ports;
+  check.known(table, ["ports"], Object.keys(usual));
+  // below 1024 only root may listen
+  const port = (name: keyof Ports) =>
+    check.count(table, ["ports", name], 1024, 65_535) ?? usual[name];
+  const ports = { gateway: port("gateway"), engine: port("engine"), peers: port("peers") };
+  if (new Set(Object.values(ports)).size < 3) check.problem(["ports"], "two of them are the same");
+  return ports;
 }
 
 function readHost(check: Checker, name: string, value: unknown): HostEntry {

@@ -41,6 +41,18 @@ export interface Retention {
   readonly builds: number;
   readonly releases: number;
   readonly snapshots: number;
+  /** Generations of what a peer mirrored here. */
+  readonly mirrors: number;
+}
+
+/** Where the programs that stay listen; the same on every host, so that each knows the others'. */
+export interface Ports {
+  /** For agents and people, on loopback. */
+  readonly gateway: number;
+  /** For the gateway alone, on loopback. */
+  readonly engine: number;
+  /** For paired hosts' gateways, on this host's address towards them. */
+  readonly peers: number;
 }
 
 /** shared.cfg as the scripts see it: every value checked, every default filled in. */
@@ -56,6 +68,11 @@ export interface Config {
     readonly maxAgeDays: number;
   };
   readonly baselines: readonly Floor[];
+  readonly ports: Ports;
+  readonly alerts: {
+    /** The operator's own program and its arguments: gets each alert as JSON on its standard input. */
+    readonly command?: readonly string[];
+  };
 }
 
 /** What holds where shared.cfg says nothing. */
@@ -63,9 +80,12 @@ export const DEFAULT_CONFIG: Config = {
   hosts: [],
   targets: [{ name: "rescue", target: "bun-linux-x64-baseline" }],
   models: [],
-  retention: { builds: 2, releases: 2, snapshots: 10 },
+  retention: { builds: 2, releases: 2, snapshots: 10, mirrors: 3 },
   work: { maxAgeDays: 14 },
   baselines: [],
+  // not 8080 and its neighbours, which everybody takes
+  ports: { gateway: 8770, engine: 8771, peers: 8772 },
+  alerts: {},
 };
 
 /** One thing about the file, with its place: lines and columns count from 1. */

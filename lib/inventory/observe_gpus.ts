@@ -75,7 +75,7 @@ async function lspciNames(probe: Probe): Promise<ReadonlyMap<string, string>> {
 }
 
 /** What nvidia-smi tells of all cards. An old one that refuses the field `compute_cap` is asked again without it. */
-async function askNvidia(probe: Probe): Promise<readonly NvidiaGpu[]> {
+export async function askNvidia(probe: Probe): Promise<readonly NvidiaGpu[]> {
   if (probe.which("nvidia-smi") === undefined) return [];
   for (const fields of [NVIDIA_FIELDS, NVIDIA_FIELDS.filter((one) => one !== "compute_cap")]) {
     const query = `--query-gpu=${fields.join(",")}`;

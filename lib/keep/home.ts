@@ -41,6 +41,18 @@ export const inHome = {
   /** This host's own private keys (0600) and their public halves, by role; known_hosts; the gateway's certificate. */
   identity: (home: string, ...rest: readonly string[]) =>
     join(home, "runtime", "identity", ...rest),
+  /** What this host's watcher knows. */
+  watch: (home: string) => join(home, "runtime", "state", "watch.json"),
+  /** Left by the operator: what the watcher gave up is to be tried again. */
+  watchAgain: (home: string) => join(home, "runtime", "state", "watch-again"),
+  /** Left by the operator: which command of shared.cfg may be run with alerts on this very host. Never mirrored. */
+  allowedCommand: (home: string) => join(home, "runtime", "state", "allowed-command"),
+  /** When a paired host last answered this one, and what it said. */
+  contact: (home: string, peer: HostName) =>
+    join(home, "runtime", "state", "contact", `${peer}.json`),
+  /** What a host owns as it arrived from there: generations, `current`, and what is still arriving. Under this host's own name: what it last agreed on with each peer. */
+  mirror: (home: string, host: HostName, ...rest: readonly string[]) =>
+    join(home, "runtime", "mirror", host, ...rest),
   /** What is known of each paired host. */
   trust: (home: string, peer?: HostName) =>
     join(home, "runtime", "trust", ...(peer === undefined ? [] : [`${peer}.json`])),

@@ -177,12 +177,13 @@ export function readIdentity(text: string): Holder | undefined {
   }
 }
 
-function bootId(probe: Probe): string {
+/** Names this boot; "" where the kernel does not tell. */
+export function bootId(probe: Probe): string {
   return probe.text("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
 }
 
-/** The command in field 2 may hold spaces and brackets, so fields are counted from the last bracket. */
-function processStart(probe: Probe, pid: number): string | undefined {
+/** When a process started, in clock ticks since boot; undefined where there is none. The command in field 2 may hold spaces and brackets, so fields are counted from the last bracket. */
+export function processStart(probe: Probe, pid: number): string | undefined {
   const text = probe.text(`/proc/${pid}/stat`);
   return text
     ?.slice(text.lastIndexOf(")") + 2)

@@ -16,6 +16,8 @@ export interface Message {
 /** What to ask. Greedy unless a temperature is given. */
 export interface CompletionRequest {
   readonly messages: readonly Message[];
+  /** Whom to ask where several models are served; the engine's only one when left out. */
+  readonly model?: string;
   readonly maxTokens: number;
   readonly temperature?: number;
   readonly seed?: number;
@@ -43,6 +45,10 @@ export interface Completion {
   /** Tokens that speculation drafted, and how many of them were right. */
   readonly drafted: number;
   readonly accepted: number;
+  /** The model by the name that the engine gave. */
+  readonly model?: string;
+  /** Where a gateway answered: on which hosts, in order, and how often one went on where another had stopped. */
+  readonly served?: { readonly by: readonly string[]; readonly carriedOver: number };
 }
 
 /**
@@ -55,18 +61,22 @@ export async function complete(
   onToken?: (text: string) => void,
 ): Promise<Completion> {
   const started = performance.now();
-  const response = await engine.post(
-    "/v1/chat/completions",
-    {
-      messages: request.messages,
-      max_tokens: request.maxTokens,
-      temperature: request.temperature ?? 0,
-      ...(request.seed === undefined ? {} : { seed: request.seed }),
-      ...(request.cachePrompt === undefined ? {} : { cache_prompt: request.cachePrompt }),
-      ...(request.ignoreEnd ? { ignore_eos: true } : {}),
-      stream: true,
-      stream_options: { include_usage: true },
-    },
+  const response = await reached(
+    engine.post(
+      "/v1/chat/completions",
+      {
+        messages: request.messages,
+        ...(request.model === undefined ? {} : { model: request.model }),
+        max_tokens: request.maxTokens,
+        temperature: request.temperature ?? 0,
+        ...(request.seed === undefined ? {} : { seed: request.seed }),
+        ...(request.cachePrompt === undefined ? {} : { cache_prompt: request.cachePrompt }),
+        ...(request.ignoreEnd ? { ignore_eos: true } : {}),
+        stream: true,
+        stream_options: { include_usage: true },
+      },
+      request.signal,
+    ),
     request.signal,
   );
   if (!response.ok || !response.body) throw await refusal(response);
@@ -74,8 +84,11 @@ export async function complete(
   let finish = "";
   let firstTokenMs = 0;
   let timings: Timings | undefined;
+  let served: Completion["served"];
+  let tokens: number | undefined;
+  let model: string | undefined;
   let whole = false;
-  for await (const event of serverSentEvents(response.body)) {
+  for await (const event of serverSentEvents(unbroken(response.body, request.signal))) {
     if (event === "[DONE]") {
       whole = true;
       break;
@@ -91,6 +104,9 @@ export async function complete(
     }
     finish = piece.finish ?? finish;
     timings = piece.timings ?? timings;
+    served = piece.served ?? served;
+    tokens = piece.tokens ?? tokens;
+    model = piece.model ?? model;
   }
   request.signal?.throwIfAborted();
   if (!whole) {
@@ -108,11 +124,40 @@ export async function complete(
     promptTokens: timings?.prompt_n ?? 0,
     cachedTokens: timings?.cache_n ?? 0,
     promptPerSecond: timings?.prompt_per_second ?? 0,
-    generatedTokens: timings?.predicted_n ?? 0,
+    // an engine's timings are of its own part; a gateway counts the whole
+    generatedTokens: (served && tokens) ?? timings?.predicted_n ?? 0,
     generatedPerSecond: timings?.predicted_per_second ?? 0,
     drafted: timings?.draft_n ?? 0,
     accepted: timings?.draft_n_accepted ?? 0,
+    ...(model === undefined ? {} : { model }),
+    ...(served ? { served } : {}),
   };
+}
+
+/** An engine that is gone is its failure, not ours. */
+async function reached(asking: Promise<Response>, signal?: AbortSignal): Promise<Response> {
+  try {
+    return await asking;
+  } catch (error) {
+    throw gone(error, "asking the engine", signal);
+  }
+}
+
+async function* unbroken(
+  body: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* body;
+  } catch (error) {
+    throw gone(error, "the engine's answer broke off", signal);
+  }
+}
+
+function gone(error: unknown, what: string, signal?: AbortSignal): unknown {
+  if (signal?.aborted) return signal.reason;
+  if (error instanceof ShelterError || !(error instanceof Error)) return error;
+  return new ShelterError("engine-cut", what, `its connection ended: ${error.message}`);
 }
 
 /** The data of each server-sent event in a stream of bytes (WHATWG HTML 9.2); comments and other fields are passed over. */
@@ -153,6 +198,10 @@ interface Piece {
   readonly text: string;
   readonly finish?: string;
   readonly timings?: Timings;
+  readonly served?: Completion["served"];
+  readonly model?: string;
+  /** Tokens of the whole answer, at its end. */
+  readonly tokens?: number;
   readonly error?: string;
 }
 
@@ -174,10 +223,25 @@ function parsePiece(event: string): Piece {
   const delta = fields(choice["delta"]);
   const said = (key: string) => (typeof delta[key] === "string" ? delta[key] : "");
   const finish = choice["finish_reason"];
+  const served = servedBy(chunk["shelter"]);
+  const tokens = fields(chunk["usage"])["completion_tokens"];
   return {
     text: said("reasoning_content") + said("content"),
     ...(typeof finish === "string" ? { finish } : {}),
     ...(chunk["timings"] === undefined ? {} : { timings: parseTimings(chunk["timings"]) }),
+    ...(served ? { served } : {}),
+    ...(typeof tokens === "number" ? { tokens } : {}),
+    ...(typeof chunk["model"] === "string" ? { model: chunk["model"] } : {}),
+  };
+}
+
+/** What our gateway says in its last chunk. */
+function servedBy(value: unknown): Completion["served"] {
+  const { served_by: by, carried_over: carried } = fields(value);
+  if (!Array.isArray(by) || typeof carried !== "number") return undefined;
+  return {
+    by: by.filter((one): one is string => typeof one === "string"),
+    carriedOver: carried,
   };
 }
 

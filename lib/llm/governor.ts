@@ -17,6 +17,9 @@ export interface Policy {
 }
 
 const CPUFREQ = "/sys/devices/system/cpu/cpufreq";
+/** What a record of earlier governors may name. */
+export const GOVERNOR_FILE = /^\/sys\/devices\/system\/cpu\/cpufreq\/policy\d+\/scaling_governor$/;
+export const GOVERNOR_NAME = /^[a-z_]{1,32}$/;
 
 /** All policies of this machine; none in most virtual machines. */
 export function readPolicies(probe: Pick<Probe, "list" | "text">): readonly Policy[] {
@@ -156,10 +159,8 @@ function parseHeld(text: string): Held | undefined {
     (one: unknown) =>
       typeof one === "object" &&
       one !== null &&
-      /^\/sys\/devices\/system\/cpu\/cpufreq\/policy\d+\/scaling_governor$/.test(
-        String((one as Record<string, unknown>)["path"]),
-      ) &&
-      /^[a-z_]{1,32}$/.test(String((one as Record<string, unknown>)["value"])),
+      GOVERNOR_FILE.test(String((one as Record<string, unknown>)["path"])) &&
+      GOVERNOR_NAME.test(String((one as Record<string, unknown>)["value"])),
   );
   return good ? { pid, started, was } : undefined;
 }

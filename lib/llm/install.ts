@@ -1,6 +1,6 @@
 /** Which models a host should hold, and the steps from what is there to that. Pure. */
 import { inHome } from "../keep/home.ts";
-import type { Args, Step } from "../unit.ts";
+import type { Args, Source, Step } from "../unit.ts";
 import type { CatalogueEntry } from "./catalogue.ts";
 import { fit, USUAL_SERVING, type Fit } from "./fit.ts";
 import { bestFitting, shortened } from "./fit_advice.ts";
@@ -112,7 +112,8 @@ export function planModels(facts: ModelsFacts, want: Args): readonly Step[] {
     const file = fileOf(facts, sha256);
     if (!file && !coming.has(sha256)) {
       const to = inHome.store(facts.home, sha256);
-      steps.push({ do: "fetch", from: entry.sources, to, sha256, bytes, why: entry.title });
+      const from = sourcesOf(facts, entry);
+      steps.push({ do: "fetch", from, to, sha256, bytes, why: entry.title });
       steps.push(proofStep(facts, name, sha256, true));
       coming.add(sha256);
     }
@@ -138,6 +139,20 @@ export function planModels(facts: ModelsFacts, want: Args): readonly Step[] {
       steps.push({ do: "remove", path: inHome.verified(facts.home, sha256) });
   }
   return dedupe(steps);
+}
+
+/** The nearest first: this host's own disks, a paired host that has it, the catalogue's other sources, and last the paired hosts of which that is not known. */
+export function sourcesOf(
+  facts: Pick<ModelsFacts, "peers">,
+  entry: CatalogueEntry,
+): readonly Source[] {
+  const { sources, sha256, file } = entry;
+  const own = sources.filter((one) => "path" in one && !("host" in one));
+  const named = new Set(sources.flatMap((one) => ("host" in one ? [one.host] : [])));
+  const hosts = Object.entries(facts.peers).filter(([name]) => !named.has(name));
+  const from = (has: boolean) =>
+    hosts.flatMap(([host, held]) => (held.includes(sha256) === has ? [{ host, path: file }] : []));
+  return [...own, ...from(true), ...sources.filter((one) => !own.includes(one)), ...from(false)];
 }
 
 function proofStep(facts: ModelsFacts, name: string, sha256: string, hashed: boolean): Step {

@@ -6,7 +6,7 @@ import { parseMeminfo } from "../facts/memory.ts";
 import { configError, lookAtConfig } from "../hosts/config.ts";
 import { inHome } from "../keep/home.ts";
 import type { Probe } from "../machine/probe.ts";
-import type { Args } from "../unit.ts";
+import type { Args, HostName } from "../unit.ts";
 import { liveBuild } from "./builds.ts";
 import { lookAtCatalogue, type Catalogue, type CatalogueEntry } from "./catalogue.ts";
 import type { Room } from "./fit.ts";
@@ -54,6 +54,8 @@ export interface ModelsFacts {
   readonly quarantine: { readonly path: string; readonly files: number; readonly bytes: number };
   /** Instruction sets of the processor. */
   readonly isa: readonly string[];
+  /** Paired hosts, each with the hashes of the models that it had when it last answered. */
+  readonly peers: Readonly<Record<HostName, readonly string[]>>;
   /** Only with --describe. */
   readonly described?: Described;
 }
@@ -101,11 +103,26 @@ export async function observeModels(probe: Probe, want: Args): Promise<ModelsFac
       files: aside.length,
       bytes: aside.reduce((sum, one) => sum + one, 0),
     },
+    peers: await modelsOfPeers(probe),
     isa: [...parseCpuinfo(probe.text("/proc/cpuinfo") ?? "").isa],
     ...(typeof want["describe"] === "string"
       ? { described: await describeFile(probe, want["describe"]) }
       : {}),
   };
+}
+
+/** Paired hosts, each with the hashes of the models that it had when it last answered. What reads their words is loaded only where there are some. */
+export async function modelsOfPeers(probe: Probe): Promise<ModelsFacts["peers"]> {
+  const names = probe.list(inHome.trust(probe.home)).filter((name) => name.endsWith(".json"));
+  if (names.length === 0) return {};
+  const { lastContact } = await import("../peer/contact.ts");
+  return Object.fromEntries(
+    names.map((file) => {
+      const name = file.slice(0, -".json".length);
+      const models = lastContact(probe, name)?.word.holds.models ?? {};
+      return [name, Object.values(models).map((one) => one.sha256)];
+    }),
+  );
 }
 
 function orphanProofs(probe: Probe, files: readonly StoredFile[]): readonly string[] {

@@ -35,7 +35,15 @@ import {
 import { download, type DownloadOptions } from "./download.ts";
 import type { Machine } from "./machine.ts";
 import type { Probe } from "./probe.ts";
-import { collect, type Child, type Ran, type RunOptions, type SpawnOptions } from "./process.ts";
+import {
+  collect,
+  endProcess,
+  type Child,
+  type Ran,
+  type RunOptions,
+  type SpawnOptions,
+} from "./process.ts";
+import { askSocket } from "./unix.ts";
 
 /** Changes the machine. Paths are absolute; what is made inside the home belongs to the home's owner, also under sudo. */
 export interface Act {
@@ -76,8 +84,12 @@ export interface Act {
   run(argv: readonly string[], options?: RunOptions): Promise<Ran>;
   /** Starts a program that goes on; it ends when we do. */
   start(argv: readonly string[], options?: Partial<SpawnOptions>): Child;
+  /** Kills one process, which is known to be ours, if it is still there. */
+  end(pid: number): void;
   /** Fetches a file over HTTP, resuming `to` where the server allows it. Verifies nothing: that is the caller's part. */
   download(url: string, to: string, options?: DownloadOptions): Promise<void>;
+  /** Sends one line to a unix socket and returns the line that comes back; `patience` in milliseconds. See `askSocket`. */
+  askSocket(path: string, line: string, patience: number): Promise<string>;
   /** A loopback port that was free a moment ago. */
   freePort(): Promise<number>;
   /** The path as the operating system sees it; differs only on a fake machine. For handing to `run` and `start`. */
@@ -239,7 +251,12 @@ export function createAct(machine: Machine, probe: Probe): Act {
         env: { ...machine.environment, ...options.env },
         ...(options.cwd === undefined ? {} : { cwd: at(options.cwd) }),
       }),
+    end: (pid) => {
+      // a fake machine's processes are files; the numbers in them are other people's here
+      if (machine.root === "") endProcess(pid);
+    },
     download: (url, to, options) => download(machine.fetch, url, opened(to), options),
+    askSocket: (path, line, patience) => askSocket(at(path), line, patience),
     freePort: () =>
       new Promise((resolve, reject) => {
         const server = createServer();

@@ -20,6 +20,8 @@ export interface DialRequest {
 /** Asks an address. Redirects are not followed, nothing is unpacked, no limit of time but the signal's. */
 export type Dial = (url: string, request: DialRequest) => Promise<Response>;
 
+const NOT_PAIRED = "the certificate is not the paired one";
+
 /** A dial that goes straight to where it is told; with a pairing, only to the holder of that one certificate. */
 export function createDial(pairing?: DialPairing): Dial {
   const wanted = pairing ? plainFingerprint(pairing.fingerprint) : "";
@@ -33,7 +35,7 @@ export function createDial(pairing?: DialPairing): Dial {
         checkServerIdentity: (_name: string, certificate: { fingerprint256: string }) =>
           plainFingerprint(certificate.fingerprint256) === wanted
             ? undefined
-            : new Error("the certificate is not the paired one"),
+            : new Error(NOT_PAIRED),
       }
     : undefined;
   return (url, { method, headers, body, signal }) =>
@@ -50,4 +52,16 @@ export function createDial(pairing?: DialPairing): Dial {
       timeout: false,
       ...(tls ? { tls } : {}),
     } as BunFetchRequestInit);
+}
+
+/** What of a failed dial is the certificate's fault, in words; undefined for any other failure. A host that can't be believed is another matter than one that is not there. */
+export function certificateTrouble(error: unknown): string | undefined {
+  const { code = "", message } =
+    error instanceof Error ? (error as NodeJS.ErrnoException) : { message: "" };
+  if (code === "CERT_HAS_EXPIRED") return "its certificate has expired";
+  if (code === "CERT_NOT_YET_VALID") return "its certificate is not valid yet: a clock is wrong";
+  if (message === NOT_PAIRED || /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/.test(code)) {
+    return "its certificate is not the paired one";
+  }
+  return undefined;
 }

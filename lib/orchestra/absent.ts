@@ -1,6 +1,6 @@
 /** A script of the roster whose code is not part of this build: it says so, and pretends nothing. */
 import { printReport, sayError } from "../cli.ts";
-import { readArgs, SHARED_FLAGS } from "../cli/flags.ts";
+import { readArgs, SHARED_FLAGS, wantsJson } from "../cli/flags.ts";
 import { print } from "../cli/output.ts";
 import { findPlace } from "../cli/place.ts";
 import { EXIT } from "../errors.ts";
@@ -18,7 +18,7 @@ export function absentHelp(script: ScriptId): string {
 
 /** Answers for it: exit code 11. */
 export async function sayAbsent(script: ScriptId, argv: readonly string[]): Promise<void> {
-  const json = argv.includes("--json");
+  const json = wantsJson(argv);
   try {
     if (argv.includes("--version")) return print(versionText(script, json));
     if (argv.includes("--help") || argv.includes("-h")) return print(absentHelp(script));

@@ -2,6 +2,7 @@
 import { onSignals } from "../cli/signals.ts";
 import { layout } from "../cli.ts";
 import { asFailure, EXIT, Interrupted, UsageError } from "../errors.ts";
+import { type GatewayClient, runningGateway } from "../gateway/client.ts";
 import { complete, type Completion } from "../llm/complete.ts";
 import { withGovernor } from "../llm/governor.ts";
 import { startServer } from "../llm/server.ts";
@@ -24,8 +25,13 @@ export interface Answer {
   readonly question: string;
   readonly text: string;
   readonly model: string;
-  readonly build: string;
-  /** False where `serve` was running and answered. */
+  /** Left out where a gateway answered, which may ask several. */
+  readonly build?: string;
+  /** Hosts that answered through the gateway, in order. */
+  readonly served_by?: readonly string[];
+  /** How often one of them went on where another had stopped. */
+  readonly carried_over?: number;
+  /** False where `serve` or the gateway was running and answered. */
   readonly started: boolean;
   readonly tokens: number;
   /** As the engine measured it. */
@@ -96,6 +102,14 @@ export async function askModel(
   const { say, signal } = context;
   const request = { messages: [{ role: "user", content: question }], maxTokens, signal } as const;
   const onToken = (text: string) => say.stream(text);
+  const gateway = await gatewayFor(context, model);
+  if (gateway) {
+    const name = model ?? gateway.models[0];
+    const named = name === undefined ? {} : { model: name };
+    const done = await complete(gateway, { ...request, ...named }, onToken);
+    const told = name ?? done.model ?? "a model of the gateway's";
+    return ended(context, question, { model: told, started: false }, done);
+  }
   const running = runningEngine(context);
   if (running && (model === undefined || model === running.model)) {
     const done = await complete(askedOf(context, running), request, onToken);
@@ -124,6 +138,29 @@ export async function askModel(
   });
 }
 
+/** The gateway, where it runs, has somebody to ask, and knows the model; one that can't be used is said and passed by. */
+async function gatewayFor(
+  { probe, say }: CallContext,
+  model: string | undefined,
+): Promise<GatewayClient | undefined> {
+  let gateway: GatewayClient | undefined;
+  try {
+    gateway = await runningGateway(probe);
+  } catch (error) {
+    const { what, why } = asFailure(error);
+    say.line(`${printable(what)}: ${printable(why)}. Going on without the gateway`);
+  }
+  if (!gateway) return undefined;
+  const known = model === undefined || gateway.models.includes(model);
+  if (known && typeof gateway.status["serves"] === "string") return gateway;
+  say.line(
+    known
+      ? "The gateway has no engine that answers: going on without it"
+      : `The gateway does not know ${printable(model)}: going on without it`,
+  );
+  return undefined;
+}
+
 function ended(
   { say }: CallContext,
   question: string,
@@ -132,13 +169,15 @@ function ended(
 ): Answer {
   if (!done.text.endsWith("\n")) say.stream("\n");
   const cut = done.finish === "length" ? "; cut at the limit, --max-tokens raises it" : "";
+  const by = done.served ? ` on ${printable(done.served.by.join(", then "))}` : "";
   say.line(
-    `${printable(who.model)}: ${done.generatedTokens} tokens, ${done.generatedPerSecond.toFixed(1)} tokens/s, the first after ${Math.round(done.firstTokenMs)} ms${cut}`,
+    `${printable(who.model)}${by}: ${done.generatedTokens} tokens, ${done.generatedPerSecond.toFixed(1)} tokens/s, the first after ${Math.round(done.firstTokenMs)} ms${cut}`,
   );
   return {
     question,
     text: printableLines(done.text),
     ...who,
+    ...(done.served ? { served_by: done.served.by, carried_over: done.served.carriedOver } : {}),
     tokens: done.generatedTokens,
     tokens_per_second: done.generatedPerSecond,
     prompt_tokens: done.promptTokens + done.cachedTokens,

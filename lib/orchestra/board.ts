@@ -2,7 +2,9 @@
 import type { End, Entry } from "../keep/journal.ts";
 import { isDone, type DamagedStatus, type Status } from "../keep/status.ts";
 import { ROSTER, type RosterRow } from "../roster.ts";
+import { WATCHER } from "../services/kind.ts";
 import { SHELTER_ID } from "./names.ts";
+import { STAGES } from "./stages.ts";
 import type { Json, Outcome, ScriptId } from "../unit.ts";
 
 /** "open": never ran, or was taken back. "stale": it held once, and may not any more. "absent": not part of this build. */
@@ -54,7 +56,7 @@ function standingOf(
   now: number,
 ): BoardRow {
   const common = { script: row.id, summary: row.summary };
-  const fix = [`./bin/${row.id}`];
+  const fix = [...(row.root ? ["sudo"] : []), `./bin/${row.id}`];
   if (!row.built) return { ...common, standing: "absent" };
   if (status === undefined) return { ...common, standing: "open", fix };
   if ("damaged" in status) {
@@ -65,6 +67,8 @@ function standingOf(
   if (wasTakenBack(row.id, entries)) {
     return { ...last, standing: "open", why: "it was taken back", fix };
   }
+  const other = forOtherKind(row.id, status.facts);
+  if (other !== undefined) return { ...last, standing: "open", why: other };
   if (!isDone(status)) {
     const because = lastEndOf(row.id, entries)?.why;
     return { ...last, standing: "failed", ...(because === undefined ? {} : { why: because }), fix };
@@ -132,14 +136,29 @@ function lastEndOf(script: ScriptId, entries: readonly Entry[]): End | undefined
   return entries.findLast((one): one is End => one.kind === "end" && one.script === script);
 }
 
-/** What to do next: the first script, in running order, that is part of this build, does not stand and is not being run. */
+/** Why a watcher's script does not concern this host, by what it found itself: each host has one. */
+function forOtherKind(script: ScriptId, facts: Json): string | undefined {
+  const kind = members(facts)?.["kind"];
+  const own = kind === "phantom" || kind === "shadow" ? WATCHER[kind] : undefined;
+  const isOne = Object.values(WATCHER).includes(script);
+  return own === undefined || !isOne || own === script
+    ? undefined
+    : `this host's watcher is ${own}`;
+}
+
+/**
+ * What to do next: the first script, in running order, that is part of this build, does not stand and is not being run. What `up` does not run and nobody
+ * ever ran is the operator's choice, and nothing to be told.
+ */
 export function nextOf(
   board: readonly BoardRow[],
   running: readonly string[] = [],
 ): BoardRow | undefined {
+  const chosen = (script: ScriptId) => STAGES.some((stage) => stage.script === script);
   return board.find(
     ({ script, standing }) =>
       standing !== "done" &&
+      (standing !== "open" || chosen(script)) &&
       standing !== "absent" &&
       script !== SHELTER_ID &&
       !running.includes(script),

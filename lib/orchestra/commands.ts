@@ -28,11 +28,19 @@ const model: Flag = {
   valueHint: "NAME",
 };
 
+/** The word that starts a program which stays; it says nothing that the command does not say already. */
+const run: Flag = {
+  type: "positional",
+  description: '"run", as the units say it',
+  required: false,
+};
+const RUN_WORD: Word = { name: "run", summary: "until it is told to stop" };
+
 /** What every subcommand takes. */
 export const SHELTER_FLAGS: Readonly<Record<string, Flag>> = {
   json: { type: "boolean", description: "One JSON document on stdout; progress goes to stderr" },
   yes: { type: "boolean", description: "Do what reaches beyond the home without asking" },
-  host: { type: "string", description: "The host to show", valueHint: "NAME" },
+  host: { type: "string", description: "The paired host to show", valueHint: "NAME" },
   home: { type: "string", description: "The home to work in", valueHint: "DIR" },
   verbose: { type: "boolean", description: "Show every finding and detail" },
 };
@@ -53,7 +61,7 @@ export const COMMANDS: readonly CommandRow[] = [
       },
     },
   },
-  { name: "status", summary: "All 21 scripts at a glance", flags: {} },
+  { name: "status", summary: "Both hosts at a glance: scripts, services, alerts", flags: {} },
   {
     name: "plan",
     summary: "What up would do; changes nothing (exit 10 when something is pending)",
@@ -118,7 +126,51 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "gateway",
     summary: "One address in front of this host's engine and the other's, until Ctrl-C",
-    flags: {},
+    flags: { run },
+    words: [RUN_WORD],
+  },
+  {
+    name: "engine",
+    summary: "All installed models behind one port, for the gateway, until Ctrl-C",
+    flags: {
+      run,
+      build: {
+        type: "string",
+        description: "The installed build to run (the home's live one)",
+        valueHint: "ID",
+      },
+      before: {
+        type: "string",
+        description: "The one to run where that was given up",
+        valueHint: "ID",
+      },
+    },
+    words: [RUN_WORD],
+  },
+  {
+    name: "watch",
+    summary: "All paired hosts live in the terminal: services, health, alerts",
+    flags: {
+      again: {
+        type: "boolean",
+        description: "Have the watcher try again what it gave up, and end",
+      },
+      "allow-command": {
+        type: "boolean",
+        description: "Allow the command that shared.cfg names for alerts on this host, and end",
+      },
+    },
+  },
+  {
+    name: "act",
+    summary: "One of root's fixed acts for the services; not for people",
+    flags: {
+      verb: {
+        type: "positional",
+        description: "The act; one line of standard input when left out",
+        required: false,
+      },
+    },
   },
   {
     name: "pair",

@@ -75,3 +75,14 @@ export function countOf(want: Args, flag: string, otherwise: number): number {
     "--help",
   ]);
 }
+
+/** Some commands take one word, "run", as their units say it. Throws a UsageError for another one. */
+export function onlyRun(want: Args, command: string): void {
+  const word = textOf(want, "run");
+  if (word === undefined || word === "run") return;
+  throw new UsageError("usage", `shelter ${command} ${word}`, "it takes no such word", [
+    "./bin/shelter",
+    command,
+    "--help",
+  ]);
+}

@@ -1,5 +1,6 @@
 /** The command line of `shelter`: finds the subcommand, runs it, prints what it says. */
-import { readArgs } from "../cli/flags.ts";
+import { sayBanner } from "../cli/banner.ts";
+import { readArgs, wantsJson } from "../cli/flags.ts";
 import { guardOutput, print } from "../cli/output.ts";
 import { findPlace } from "../cli/place.ts";
 import { main, sayError } from "../cli.ts";
@@ -24,6 +25,9 @@ const CODE: Readonly<Record<string, () => Promise<Command>>> = {
   ask: async () => (await import("./ask.ts")).ask,
   serve: async () => (await import("./serve.ts")).serve,
   gateway: async () => (await import("./gateway.ts")).gateway,
+  engine: async () => (await import("./engine.ts")).engine,
+  act: async () => (await import("./act.ts")).act,
+  watch: async () => (await import("./watch.ts")).watch,
   pair: async () => (await import("./pair.ts")).pair,
   peer: async () => (await import("./peer.ts")).peer,
   update: async () => (await import("./update.ts")).update,
@@ -33,7 +37,7 @@ const CODE: Readonly<Record<string, () => Promise<Command>>> = {
 
 /** Answers one command line; ends with `process.exitCode` set. */
 export async function dispatch(argv: readonly string[], units: Units): Promise<void> {
-  const json = argv.includes("--json");
+  const json = wantsJson(argv);
   guardOutput();
   try {
     const { word, rest } = split(argv);
@@ -108,19 +112,31 @@ async function throughCitty(word: string, rest: readonly string[], units: Units)
 
 async function carryOut(name: string, want: Args, units: Units): Promise<void> {
   const machine = thisMachine();
-  const place = await findPlace(machine, textOf(want, "home"));
+  const place = HOMELESS.has(name)
+    ? { home: "/", host: "localhost" }
+    : await findPlace(machine, textOf(want, "home"));
   const command = await CODE[name]?.();
   if (!command)
     throw new UsageError("usage", `${SHELTER} ${name}`, "there is no such command", [
       "./bin/shelter",
       "--help",
     ]);
-  const spoken = await command(deskOf(machine, place, want, units));
+  const desk = deskOf(machine, place, want, units);
+  if (!WITHOUT_BANNER.has(name)) await sayBanner(desk.probe, want["json"] === true);
+  const spoken = await command(desk);
   process.exitCode = spoken.exit;
   if (want["json"] === true) {
     if (spoken.json !== null) print(JSON.stringify(spoken.json, null, 2));
   } else if (spoken.lines.length > 0) print(spoken.lines.join("\n"));
 }
+
+/** Commands that show the alerts themselves, speak to programs, or are programs that stay. */
+const WITHOUT_BANNER: ReadonlySet<string> = new Set([
+  ...["status", "watch", "peer", "completions", "gateway", "engine", "act"],
+]);
+
+/** Commands that root runs for the system alone: they must not even read what a home says. */
+const HOMELESS: ReadonlySet<string> = new Set(["act"]);
 
 /** Commands whose words are one text. */
 const JOINED: ReadonlySet<string> = new Set(["ask", "peer"]);

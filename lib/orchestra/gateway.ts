@@ -1,22 +1,19 @@
-/** `shelter gateway`: the one address for agents and people, until it is told to stop. */
-import { print } from "../cli/output.ts";
-import { onSignals } from "../cli/signals.ts";
-import { runGateway } from "../gateway/run.ts";
-import { printable } from "../report/text.ts";
-import type { Command } from "./desk.ts";
+/** `shelter gateway run`: the one address for agents and people, until it is told to stop. */
+import { longContext } from "../cli.ts";
+import { asFailure, readable } from "../errors.ts";
+import { createNotifier } from "../machine/notify.ts";
+import { runGatewayService } from "../services/gateway_program.ts";
+import { lastWord } from "../services/last_word.ts";
+import { onlyRun, type Command } from "./desk.ts";
 
-export const gateway: Command = async ({ probe }) => {
-  const signal = onSignals(() => undefined);
-  await runGateway(
-    {
-      probe,
-      onReady: ({ port, peersPort }) => {
-        const peers = peersPort === undefined ? "" : `; paired hosts come in at port ${peersPort}`;
-        print(`Listening on http://127.0.0.1:${port}/v1${peers}`);
-      },
-      onNote: (note) => void process.stderr.write(`${printable(note)}\n`),
-    },
-    signal,
-  );
+export const gateway: Command = async ({ machine, place, want }) => {
+  onlyRun(want, "gateway");
+  const notifier = await createNotifier();
+  try {
+    await runGatewayService(await longContext(machine, place, want), notifier);
+  } catch (error) {
+    notifier.status(lastWord(asFailure(readable(error))));
+    throw error;
+  }
   return { exit: 0, json: null, lines: [] };
 };

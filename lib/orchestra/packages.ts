@@ -1,10 +1,10 @@
 /** Debian packages that `up` misses: where we are not root but somebody sits at a terminal with sudo, it asks and lets sudo do it. */
+import { askYesNo, canAsk } from "../cli/prompt.ts";
 import { createAct } from "../machine/act.ts";
 import { commandLine } from "../report/text.ts";
 import type { RunReport } from "../unit.ts";
 import type { Conductor } from "./conduct.ts";
 import type { Desk } from "./desk.ts";
-import { askYesNo, canAsk } from "./prompt.ts";
 import { ownCommand } from "./self.ts";
 
 /** The finding of 01_validate_prereqs that its `--yes` as root does something about. */
@@ -21,7 +21,7 @@ export async function installAsRoot(
   if (probe.me.root || sudo === undefined || !canAsk(want) || signal.aborted) return false;
   const command = [sudo, ...ownCommand(report.script, ["--yes", "--home", place.home])];
   say.line(`${report.script}: ${report.error.what}`);
-  if (!(await askYesNo(`Install it now? This runs: ${commandLine(command)}`))) return false;
+  if (!(await askYesNo(`Install it now? This runs: ${commandLine(command)}`, true))) return false;
   const ran = await createAct(machine, probe).run(command, { terminal: true, signal });
   return ran.code === 0;
 }

@@ -1,10 +1,13 @@
 /** `shelter pair <host>`: one guided exchange after which each host can reach the other for what it must, and for nothing else. */
 import { print } from "../cli/output.ts";
+import { askYesNo } from "../cli/prompt.ts";
 import { onSignals } from "../cli/signals.ts";
 import { layout, printReport, runHere } from "../cli.ts";
 import { EXIT, ShelterError, UsageError } from "../errors.ts";
 import { readConfig } from "../hosts/config.ts";
 import { HOST_NAME } from "../hosts/name.ts";
+import { inHome } from "../keep/home.ts";
+import { createAct } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
 import { printable } from "../report/text.ts";
 import { fingerprint } from "../trust/signature.ts";
@@ -44,6 +47,10 @@ export const pair: Command = async (desk) => {
     { ...want, yes: true, since, undo },
     { signal: onSignals(() => undefined) },
   );
+  // what it said while it was paired tells of nobody any more
+  if (undo && EXIT[report.outcome] === 0) {
+    createAct(machine, probe).remove(inHome.contact(probe.home, peer));
+  }
   if (want["json"] !== true) printReport(report, want);
   return { exit: EXIT[report.outcome], json: asJson(report), lines: [] };
 };
@@ -138,12 +145,6 @@ async function acceptedKeys(
       `Compare it with what ${peer} itself says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`,
     ),
   );
-  const { createConsola } = await import("consola");
-  const yes = await createConsola({}).prompt("Is it the same?", {
-    type: "confirm",
-    initial: false,
-    cancel: "null",
-  });
-  if (yes === true) return [best.key];
+  if (await askYesNo("Is it the same?", false)) return [best.key];
   throw new ShelterError("not-accepted", `pairing with ${peer}`, "its host key was not accepted");
 }

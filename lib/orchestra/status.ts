@@ -2,16 +2,22 @@
 import { layout } from "../cli.ts";
 import { EXIT, ShelterError } from "../errors.ts";
 import { retentionOf } from "../hosts/config.ts";
+import { inHome } from "../keep/home.ts";
 import { openRuns, pastRuns, readJournal } from "../keep/journal.ts";
-import { isGone, lockHolder } from "../keep/lock.ts";
 import { readStatus } from "../keep/status.ts";
+import { createAct } from "../machine/act.ts";
 import { RELEASE } from "../release.ts";
 import { unaskedLines } from "../report/human.ts";
 import type { Colour } from "../report/palette.ts";
-import { commandLine, duration, printable, width } from "../report/text.ts";
+import { cut, commandLine, duration, printable } from "../report/text.ts";
 import { boardOf, nextOf, type BoardRow, type Standing } from "./board.ts";
-import { asJson, textOf, type Command, type Desk } from "./desk.ts";
-import { SERVE_LOCK } from "./names.ts";
+import { asJson, textOf, type Command, type Desk, type Spoken } from "./desk.ts";
+import { peerLines } from "./peers_lines.ts";
+import { type PeerView, peerView } from "./peers_view.ts";
+import { readWatch, withoutMemory } from "../watch/state.ts";
+import { runningNow } from "./running.ts";
+import { watchLines } from "./watch_lines.ts";
+import { ROSTER } from "../roster.ts";
 import { suggestionsOf } from "./trends.ts";
 
 const MARKS: Readonly<Record<Standing, readonly [mark: string, colour: Colour, word: string]>> = {
@@ -31,6 +37,9 @@ export function boardFrom({ probe }: Pick<Desk, "probe">, host: string): readonl
 export const status: Command = async (desk) => {
   const { probe, place, want } = desk;
   const host = textOf(want, "host") ?? place.host;
+  const peers = await peersOf(desk);
+  const other = peers.find((one) => one.name === host);
+  if (other && host !== place.host) return ofPeer(desk, other);
   if (host !== place.host && !probe.stat(`${place.home}/status/${host}`)) {
     throw new ShelterError(
       "unknown-host",
@@ -40,10 +49,11 @@ export const status: Command = async (desk) => {
     );
   }
   const board = boardFrom(desk, host);
-  const running = host === place.host ? runningNow(desk, board) : [];
+  const running = host === place.host ? runningNow(probe, createAct(desk.machine, probe)) : [];
   const killed = openRuns(readJournal(probe, host)).filter(
     (one) => !running.some((now) => now.script === one.script),
   );
+  const watch = host === place.host ? readWatch(probe) : undefined;
   const unasked = suggestionsOf(pastRuns(probe), probe.now());
   const kept = await retentionOf(desk.probe);
   const next = nextOf(
@@ -63,11 +73,14 @@ export const status: Command = async (desk) => {
       cut_off: killed.map(({ run, script }) => ({ run, script })),
       retention: kept,
       next: next?.fix ?? null,
+      watch: watch && !("damaged" in watch) ? withoutMemory(watch) : null,
+      peers,
       unasked,
     }),
     lines: [
       ...boardLines(board, probe.now()),
       "",
+      ...watchLines(watch, probe.now()),
       ...running.map((one) =>
         paint("steel", `  running now: ${one.script}, process ${one.pid}, since ${one.since}`),
       ),
@@ -85,10 +98,32 @@ export const status: Command = async (desk) => {
         ? `${paint("sage", "  Next:")} ${paint("gold", commandLine(next.fix ?? []))}`
         : paint("sage", "  Nothing to do next"),
       "",
+      ...peers.flatMap((one) => [...peerLines(one, probe.now()), ""]),
       ...unaskedLines(unasked, layout(want["verbose"] === true)),
     ],
   };
 };
+
+/** The paired hosts, asked all at once. What asks them is loaded only where there are some. */
+async function peersOf(desk: Desk): Promise<readonly PeerView[]> {
+  if (desk.probe.list(inHome.trust(desk.place.home)).length === 0) return [];
+  const { aloneHere, knownPeers } = await import("./peers.ts");
+  const [known, alone] = await Promise.all([knownPeers(desk), aloneHere(desk.probe)]);
+  return known.map((one) => peerView(one, alone, desk.probe.now()));
+}
+
+/** `shelter status --host PEER`: its whole board, live or as it was last known. */
+function ofPeer({ probe, place }: Desk, peer: PeerView): Spoken {
+  const rows = peer.scripts.map((told): BoardRow => ({
+    summary: ROSTER.find((row) => row.id === told.script)?.summary ?? "",
+    ...told,
+  }));
+  return {
+    exit: 0,
+    json: asJson({ schema: 1, host: place.host, outcome: "converged", peer }),
+    lines: [...boardLines(rows, probe.now()), "", ...peerLines(peer, probe.now())],
+  };
+}
 
 /** `shelter next` */
 export const next: Command = async (desk) => {
@@ -112,7 +147,7 @@ export const next: Command = async (desk) => {
 
 /** The table of scripts. */
 export function boardLines(board: readonly BoardRow[], now: number): readonly string[] {
-  const names = Math.max(...board.map((row) => row.script.length));
+  const names = Math.max(0, ...board.map((row) => row.script.length));
   // a pipe has no width: nothing is cut there
   const room = process.stdout.isTTY ? layout(false).columns : Number.POSITIVE_INFINITY;
   return board.map((row) => {
@@ -131,32 +166,6 @@ function age(ms: number): string {
   return ms < 60_000 ? "just now" : `${duration(ms)} ago`;
 }
 
-/** At most so many cells. */
-function cut(text: string, cells: number): string {
-  if (width(text) <= cells) return text;
-  let kept = "";
-  for (const character of text) {
-    if (width(kept + character) > cells - 1) break;
-    kept += character;
-  }
-  return `${kept}…`;
-}
-
 function paint(colour: Colour, text: string): string {
   return layout(false).paint(colour, text);
-}
-
-/** Scripts at work, and `serve`, by their locks. */
-function runningNow({ probe, machine }: Desk, board: readonly BoardRow[]) {
-  const real = { real: (path: string) => machine.root + path };
-  return [...board.map((row) => row.script), SERVE_LOCK].flatMap((script) => {
-    try {
-      const holder = lockHolder(probe, real, script);
-      return holder && !isGone(probe, holder)
-        ? [{ script, pid: holder.pid, since: holder.since }]
-        : [];
-    } catch {
-      return []; // a damaged lock: 00_check_structure names it
-    }
-  });
 }

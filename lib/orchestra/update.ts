@@ -2,17 +2,32 @@
 import { join } from "node:path";
 import { onSignals } from "../cli/signals.ts";
 import { layout } from "../cli.ts";
+import { journalled } from "../engine/journalled.ts";
 import { EXIT, ShelterError } from "../errors.ts";
 import { rebuiltHistory } from "../keep/history.ts";
 import { inHome } from "../keep/home.ts";
 import { lastEnd, readStatus, writeStatus } from "../keep/status.ts";
-import { createAct } from "../machine/act.ts";
+import { type Act, createAct } from "../machine/act.ts";
+import type { Probe } from "../machine/probe.ts";
 import { COMPILED, RELEASE } from "../release.ts";
 import { createVoice } from "../report/voice.ts";
 import { printable } from "../report/text.ts";
 import { ROSTER } from "../roster.ts";
+import type { Args, CallContext } from "../unit.ts";
 import { asJson, type Command, type Desk, type Spoken } from "./desk.ts";
 import { goBack } from "./releases.ts";
+
+const UPDATE = {
+  script: "08_shelter_update",
+  flag: "updated",
+  what: "build the programs anew",
+} as const;
+const BACK = { ...UPDATE, what: "go back to the last release" } as const;
+const MIGRATE = {
+  script: "08_shelter_migrate",
+  flag: "migrated",
+  what: "bring older files to this release's form",
+} as const;
 
 /** A build never takes this long; milliseconds. */
 const LIMIT = 10 * 60_000;
@@ -30,13 +45,9 @@ export const update: Command = async (desk) => {
       ["git", "clone"],
     );
   }
-  const say = await createVoice({
-    json: want["json"] === true,
-    verbose: want["verbose"] === true,
-    env: process.env,
-  });
-  const signal = onSignals(() => undefined);
   const act = createAct(machine, probe);
+  const context = await hands(want, probe, act);
+  const { say, signal } = context;
   // a compiled binary behaves as Bun itself with this set; run from source we are Bun
   const env: Record<string, string> = COMPILED ? { BUN_BE_BUN: "1" } : {};
   const step = async (what: string, argv: readonly string[], extra: Record<string, string>) => {
@@ -57,24 +68,28 @@ export const update: Command = async (desk) => {
       "--verbose",
     ]);
   };
-  await step(
-    "Installing the locked dependencies",
-    [process.execPath, "install", "--frozen-lockfile"],
-    env,
-  );
-  const built = await step(
-    "Building the programs",
-    [process.execPath, join(home, "scripts", "build.ts"), "--json"],
-    env,
-  );
-  const moved = await step(
-    "Bringing older files to this release's form",
-    [join(home, "bin", "shelter"), "migrate", "--json", "--home", home],
-    {},
-  );
-  const build = parsed(built);
-  const migrated = parsed(moved);
-  const outcome = isNew(build, migrated) ? "changed" : "converged";
+  const done = await journalled(context, UPDATE, async () => {
+    await step(
+      "Installing the locked dependencies",
+      [process.execPath, "install", "--frozen-lockfile"],
+      env,
+    );
+    const built = await step(
+      "Building the programs",
+      [process.execPath, join(home, "scripts", "build.ts"), "--json"],
+      env,
+    );
+    const moved = await step(
+      "Bringing older files to this release's form",
+      [join(home, "bin", "shelter"), "migrate", "--json", "--home", home],
+      {},
+    );
+    const build = parsed(built);
+    const migrated = parsed(moved);
+    const outcome = isNew(build, migrated) ? "changed" : "converged";
+    return { outcome, build, migrated, facts: asJson({ from: RELEASE, build, migrated }) } as const;
+  });
+  const { outcome, build, migrated } = done;
   const document = { schema: 1, host: place.host, outcome, from: RELEASE, build, migrated };
   const { paint } = layout(false);
   const last = inHome.runtime(home, "bin", "last");
@@ -96,8 +111,12 @@ export const update: Command = async (desk) => {
   };
 };
 
-async function back({ machine, probe, place }: Desk): Promise<Spoken> {
-  const { release, replaced } = await goBack({ probe, act: createAct(machine, probe) });
+async function back({ machine, probe, place, want }: Desk): Promise<Spoken> {
+  const act = createAct(machine, probe);
+  const { release, replaced } = await journalled(await hands(want, probe, act), BACK, async () => {
+    const gone = await goBack({ probe, act });
+    return { ...gone, outcome: "changed", facts: asJson({ from: RELEASE, ...gone }) } as const;
+  });
   return {
     exit: 0,
     json: asJson({ schema: 1, host: place.host, outcome: "changed", release, replaced }),
@@ -107,29 +126,43 @@ async function back({ machine, probe, place }: Desk): Promise<Spoken> {
   };
 }
 
+/** What an act of its own is given to record itself. */
+async function hands(want: Args, probe: Probe, act: Act): Promise<CallContext> {
+  const say = await createVoice({
+    json: want["json"] === true,
+    verbose: want["verbose"] === true,
+    env: process.env,
+  });
+  return { probe, act, say, signal: onSignals(() => undefined) };
+}
+
 /** Status files that this release can't read are made anew from the journal, and history_main.log where it is missing. The old ones are set aside. */
-export const migrate: Command = async ({ machine, probe, place }) => {
+export const migrate: Command = async ({ machine, probe, place, want }) => {
   const act = createAct(machine, probe);
-  const made: string[] = [];
-  for (const { flag } of ROSTER) {
+  const old = ROSTER.flatMap(({ flag }) => {
     const status = readStatus(probe, flag);
-    if (status !== undefined && !("damaged" in status)) continue;
-    const end = lastEnd(probe, flag);
-    if (!end) continue;
-    const path = inHome.status(place.home, place.host, flag);
-    if (status !== undefined) {
-      act.makeFolder(inHome.quarantine(place.home));
-      act.rename(path, join(inHome.quarantine(place.home), `${flag}.json.${probe.now()}`));
-    }
-    writeStatus(probe, act, end);
-    made.push(path);
-  }
-  if (!probe.stat(inHome.history(place.home))) {
-    const text = rebuiltHistory(probe);
-    if (text !== "") {
-      act.write(inHome.history(place.home), text);
-      made.push(inHome.history(place.home));
-    }
+    const end = status === undefined || "damaged" in status ? lastEnd(probe, flag) : undefined;
+    return end ? [{ flag, there: status !== undefined, end }] : [];
+  });
+  const history = inHome.history(place.home);
+  const lines = probe.stat(history) ? "" : rebuiltHistory(probe);
+  const made = [
+    ...old.map(({ flag }) => inHome.status(place.home, place.host, flag)),
+    ...(lines === "" ? [] : [history]),
+  ];
+  if (made.length > 0) {
+    await journalled(await hands(want, probe, act), MIGRATE, async () => {
+      for (const { flag, there, end } of old) {
+        const path = inHome.status(place.home, place.host, flag);
+        if (there) {
+          act.makeFolder(inHome.quarantine(place.home));
+          act.rename(path, join(inHome.quarantine(place.home), `${flag}.json.${probe.now()}`));
+        }
+        writeStatus(probe, act, end);
+      }
+      if (lines !== "") act.write(history, lines);
+      return Promise.resolve({ outcome: "changed", facts: asJson({ made }) } as const);
+    });
   }
   const outcome = made.length > 0 ? "changed" : "converged";
   return {

@@ -15,6 +15,7 @@ export function sshOptions(
   home: string,
   peer: Trust,
   role: Role,
+  connect = CONNECT_TIMEOUT,
 ): readonly string[] {
   const option = (text: string) => ["-o", text];
   return [
@@ -29,7 +30,7 @@ export function sshOptions(
     ...option("IdentityAgent=none"),
     ...option("BatchMode=yes"),
     ...option("ControlPath=none"),
-    ...option(`ConnectTimeout=${CONNECT_TIMEOUT}`),
+    ...option(`ConnectTimeout=${connect}`),
     ...option("ServerAliveInterval=5"),
     ...option("ServerAliveCountMax=3"),
   ];
@@ -40,41 +41,70 @@ export function destination(peer: Trust): string {
   return `${peer.user}@${peer.address}`;
 }
 
-/** Says `words` to the peer's `shelter peer <role>` and waits for its answer; `code` 255 is ssh's own failure. */
-export function sayToPeer(
-  act: Act,
+/** The command line that says `words` to the peer's `shelter peer <role>`. `connect` is the longest wait for a connection, in seconds. */
+export function peerCommand(
+  act: Pick<Act, "real">,
   home: string,
   peer: Trust,
   role: Role,
   words: readonly string[],
-  options: RunOptions = {},
-): Promise<Ran> {
+  connect?: number,
+): readonly string[] {
   const bad = words.find((word) => !/^[\w@%+=:,./-]+$/.test(word));
   if (bad !== undefined) throw new Error(`a word that a shell would change: ${bad}`);
-  return act.run([...sshOptions(act, home, peer, role), "--", destination(peer), ...words], {
+  return [...sshOptions(act, home, peer, role, connect), "--", destination(peer), ...words];
+}
+
+/** Says `words` to the peer's `shelter peer <role>` and waits for its answer; `code` 255 is ssh's own failure. `connect` as in `peerCommand`. */
+export function sayToPeer(
+  act: Pick<Act, "real" | "run">,
+  home: string,
+  peer: Trust,
+  role: Role,
+  words: readonly string[],
+  { connect, ...options }: RunOptions & { readonly connect?: number } = {},
+): Promise<Ran> {
+  return act.run(peerCommand(act, home, peer, role, words, connect), {
     timeout: 60_000,
     ...options,
   });
 }
 
+/** The command that brings this home's programs to a peer by the operator's own login: for one whose own can't be asked to take them. */
+export function bringPrograms(peer: Trust): readonly string[] {
+  return ["rsync", "-aH", "bin/", `${destination(peer)}:${peer.home}/bin/`];
+}
+
 /** What a failed call means for a person. */
 export function peerFailure(peer: Trust, what: string, ran: Ran): ShelterError {
-  const said = ran.stderr.trim().split("\n").slice(-2).join(" ");
+  const { name, address } = peer;
+  const said = ran.stderr.trim().split("\n").slice(-2).join(" ").replaceAll("✗ ", "");
+  const failed = (id: string, why: string, fix?: readonly string[]) =>
+    new ShelterError(id, what, why, fix);
+  const anew = ["./bin/shelter", "pair", name, "--anew"];
   if (/REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed/.test(ran.stderr)) {
-    return new ShelterError(
-      "host-key-changed",
-      what,
-      `${peer.name} at ${peer.address} shows another host key than the one that was pinned: it was set up anew, or it is not ${peer.name}`,
-      ["./bin/shelter", "pair", peer.name],
-    );
+    const why = `${name} at ${address} shows another host key than the one that was pinned: it was set up anew, or it is not ${name}`;
+    return failed("host-key-changed", why, anew);
+  }
+  if (/^\S+: Permission denied \(/m.test(ran.stderr)) {
+    const why = `${name} at ${address} does not take this host's key: the pairing was taken back there, or the key can't be read here (${said})`;
+    return failed("key-refused", why, anew);
+  }
+  if (/(failed to execute|spawn) ssh\b/.test(ran.stderr)) {
+    const install = ["sudo", "apt-get", "install", "-y", "openssh-client"];
+    return failed("needs-ssh", "this host has no ssh", install);
   }
   if (ran.timedOut || ran.code === 255) {
-    return new ShelterError(
-      "peer-unreachable",
-      what,
-      `${peer.name} at ${peer.address} did not answer: ${said}`,
-      ["./bin/shelter", "status"],
-    );
+    const why = `${name} at ${address} did not answer: ${said === "" ? "it took too long" : said}`;
+    return failed("peer-unreachable", why, ["./bin/shelter", "status"]);
   }
-  return new ShelterError("peer-refused", what, `${peer.name} ended with ${ran.code}: ${said}`);
+  if (ran.code === 126 || ran.code === 127) {
+    const why = `no program of ours answers there: ${said}`;
+    return failed("peer-without-binaries", why, bringPrograms(peer));
+  }
+  if (/ may not ask for \S+$/m.test(ran.stderr)) {
+    const why = `the programs of ${name} are of another release, which does not know this request`;
+    return failed("peer-other-release", why, bringPrograms(peer));
+  }
+  return failed("peer-refused", `${name} ended with ${ran.code}: ${said}`);
 }

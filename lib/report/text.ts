@@ -69,6 +69,27 @@ export function wrap(text: string, columns: number): readonly string[] {
   return [...lines, line];
 }
 
+/** A text of at most so many cells: what is cut off shows as an ellipsis. */
+export function cut(text: string, cells: number): string {
+  if (width(text) <= cells) return text;
+  return `${chop(text, Math.max(1, cells - 1))[0] ?? ""}${cells > 1 ? "…" : ""}`;
+}
+
+/** A text in pieces of at most so many cells. */
+export function chop(text: string, cells: number): readonly string[] {
+  if (width(text) <= cells) return [text];
+  const pieces: string[] = [];
+  let piece = "";
+  for (const character of text) {
+    if (piece !== "" && width(piece + character) > cells) {
+      pieces.push(piece);
+      piece = "";
+    }
+    piece += character;
+  }
+  return [...pieces, piece];
+}
+
 /** An argument list as a command line that a person can copy: what a shell would split or expand is quoted. */
 export function commandLine(argv: readonly string[]): string {
   return argv

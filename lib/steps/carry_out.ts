@@ -80,7 +80,17 @@ export async function carryOut(
       return;
     case "fetch":
       act.makeFolder(dirname(step.to));
-      await fetchVerified(context, step.from, step.to, step.sha256, step.bytes);
+      await fetchVerified(
+        context,
+        step.from,
+        step.to,
+        step.sha256,
+        step.bytes,
+        async (host, sha256, offset) => {
+          const { modelCommand } = await import("../peer/model_source.ts");
+          return modelCommand(probe, act, host, sha256, offset);
+        },
+      );
       return;
     case "package":
       await installPackages(

@@ -19,7 +19,7 @@ const NAME = /^[a-z0-9][a-zA-Z0-9:_.@-]*\.(service|timer|socket|path|target)$/;
 
 /** Makes the unit what the step says. How it stood before is kept in the file `memo`. */
 export async function setService(
-  { probe, act }: CallContext,
+  { probe, act, signal }: CallContext,
   step: ServiceStep,
   memo: string,
 ): Promise<void> {
@@ -42,7 +42,7 @@ export async function setService(
   await systemctl(act, [step.enabled ? "enable" : "disable", "--quiet", "--", step.name]);
   // a unit that runs from an older file is restarted; `restart` also starts one that does not run
   const verb = step.active ? (changed ? "restart" : "start") : "stop";
-  await systemctl(act, [verb, "--", step.name]);
+  await systemctl(act, [verb, "--", step.name], false, signal);
 }
 
 /** Before a unit's files come back: what did not run before is stopped, while the file that knows how still stands. */
@@ -88,8 +88,20 @@ function readMemo(probe: Probe, memo: string): ServiceState | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as ServiceState);
 }
 
-async function systemctl(act: Act, argv: readonly string[], mayFail = false): Promise<void> {
-  const ran = await act.run(["systemctl", ...argv], { timeout: 90_000 });
+/** Longest wait for systemd in milliseconds; and for a unit that is ready only when it says so: an engine reads its model first. */
+const [PATIENCE, START_PATIENCE] = [90_000, 35 * 60_000];
+
+/** Runs systemctl. @throws ShelterError "systemctl-failed" with its words, unless it may fail; the reason of `signal`. */
+export async function systemctl(
+  act: Act,
+  argv: readonly string[],
+  mayFail = false,
+  signal?: AbortSignal,
+): Promise<void> {
+  const starts = argv[0] === "start" || argv[0] === "restart";
+  const timeout = starts ? START_PATIENCE : PATIENCE;
+  const ran = await act.run(["systemctl", ...argv], { timeout, ...(signal ? { signal } : {}) });
+  signal?.throwIfAborted();
   if (ran.code === 0 || mayFail) return;
   throw new ShelterError(
     "systemctl-failed",

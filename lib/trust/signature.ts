@@ -67,11 +67,14 @@ export async function isSignedBy(
   }
 }
 
-/** Whether bin/SHA256SUMS carries our own valid signature. */
-export async function sumsAreSigned(probe: Probe): Promise<boolean> {
-  const sums = probe.text(join(probe.home, "bin", "SHA256SUMS"));
+/** Whether SHA256SUMS in `folder` (bin/ when left out) carries our own valid signature. */
+export async function sumsAreSigned(
+  probe: Probe,
+  folder: string = join(probe.home, "bin"),
+): Promise<boolean> {
+  const sums = probe.text(join(folder, "SHA256SUMS"));
   const key = ownPublicKey(probe, "signing");
-  const signature = join(probe.home, "bin", "SHA256SUMS.sig");
+  const signature = join(folder, "SHA256SUMS.sig");
   if (sums === undefined || key === undefined || probe.stat(signature) === undefined) return false;
   // check-novalidate proves the signature itself and names its key: a list of allowed signers would have to be written
   const ran = await probe.run(

@@ -2,12 +2,11 @@
 import { readFileSync } from "node:fs";
 import {
   engineFiles,
-  readAnswer,
   startEngine,
   worldFolder,
-  type Answer,
   type RealEngine,
 } from "../support/gateway_world.ts";
+import { type Answer, readAnswer } from "../support/read_answer.ts";
 import { serveScripted } from "../support/engine_server.ts";
 import type { Measured } from "./figure.ts";
 import { median } from "./figure.ts";

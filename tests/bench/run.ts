@@ -19,6 +19,9 @@ const PARTS: Readonly<Record<string, (quick: boolean) => Promise<readonly Measur
   memory: () => memory(),
   size: () => Promise.resolve(size()),
   gateway: async (quick) => (await import("./gateway.ts")).figures(quick),
+  watcher: async (quick) => (await import("./watcher.ts")).figures(quick),
+  failover: async () => (await import("./failover.ts")).figures(),
+  mirror: async (quick) => (await import("./mirror.ts")).figures(quick),
   engine: async (quick) => (await import("./served_vs_prebuilt.ts")).figures(quick),
 };
 
@@ -77,7 +80,7 @@ if (values.json) {
   const rows = measured.map((one) =>
     "values" in one
       ? [
-          marks[verdict(one)],
+          "comparison" in one.goal ? " " : marks[verdict(one)],
           one.name,
           `${shown(median(one.values))} ${one.unit}`,
           one.values.length > 1 ? `±${(spread(one.values) * 100).toFixed(0)} %` : "",
@@ -95,6 +98,7 @@ if (values.json) {
 process.exitCode = missed.length > 0 ? 1 : 0;
 
 function goalText(goal: Goal, unit: string): string {
+  if ("comparison" in goal) return "comparison";
   return "atMost" in goal ? `<= ${goal.atMost} ${unit}` : `>= ${goal.atLeast} ${unit}`;
 }
 

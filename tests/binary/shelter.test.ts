@@ -167,6 +167,9 @@ for (const way of WAYS) {
       for (const words of [
         ["ask", "x", "--json"],
         ["status", "--json", "--nope"],
+        ["status", "--json=true", "--nope"],
+        ["00_check_structure", "--json=true", "--nope"],
+        ["09_iso_boot_setup", "--json=true", "--nope"],
       ]) {
         expect([words, json(await shelter(at, ...words))["error"] !== undefined]).toEqual([
           words,
@@ -180,9 +183,9 @@ for (const way of WAYS) {
       const at = place();
       expect(json(await shelter(at, "--json", "next"))).toMatchObject({ outcome: "planned" });
       expect(json(await shelter(at, "--undo", "--json"))).toMatchObject({ runs: [] });
-      expect(json(await shelter(at, "05_rsync_mirror", "--json"))).toMatchObject({
+      expect(json(await shelter(at, "09_iso_boot_setup", "--json"))).toMatchObject({
         outcome: "absent",
-        script: "05_rsync_mirror",
+        script: "09_iso_boot_setup",
       });
       expect(json(await shelter(at, "02_scaffold_dirs", "--plan", "--json"))).toMatchObject({
         outcome: "planned",

@@ -1,6 +1,6 @@
 /** The command line: what is taken, what is refused, and that values stay data. */
 import { expect, test } from "bun:test";
-import { readArgs, SHARED_FLAGS } from "../../lib/cli/flags.ts";
+import { readArgs, SHARED_FLAGS, wantsJson } from "../../lib/cli/flags.ts";
 import { UsageError } from "../../lib/errors.ts";
 import type { Flag } from "../../lib/unit.ts";
 
@@ -31,5 +31,22 @@ test("an unknown flag, a stray word, a missing value and two modes at once are r
     const error: unknown = await read(...argv).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(UsageError);
     expect((error as UsageError).fix).toEqual(["03_install_models", "--help"]);
+  }
+});
+
+test("a JSON document is wanted in whatever form the flag is written, and the last word counts", () => {
+  const cases: readonly (readonly [words: string, wanted: boolean])[] = [
+    ["--json", true],
+    ["--nope --json=true", true],
+    ["--json=1", true],
+    ["--json=false", false],
+    ["--json --no-json", false],
+    ["--no-json --json", true],
+    ["-- --json", false],
+    ["--jsonx", false],
+    ["", false],
+  ];
+  for (const [words, wanted] of cases) {
+    expect([words, wantsJson(words.split(" "))]).toEqual([words, wanted]);
   }
 });

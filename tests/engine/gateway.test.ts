@@ -2,14 +2,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
   engineFiles,
-  readAnswer,
   startEngine,
   startGateway,
   worldFolder,
-  type Answer,
   type RealEngine,
   type RunningGateway,
 } from "../support/gateway_world.ts";
+import { type Answer, readAnswer } from "../support/read_answer.ts";
 
 const place = worldFolder();
 let engines: RealEngine[] = [];

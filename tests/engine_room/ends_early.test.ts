@@ -63,6 +63,16 @@ test("Ctrl-C while it looks ends every mode as interrupted, and nothing was done
   expect(world.read(NOTE)).toBe("old");
 });
 
+test("Ctrl-C at the question whether to go on is an interruption, not a no", async () => {
+  const plan = () => [{ do: "write", path: "/etc/thing", content: "x", mode: 0o644 }] as const;
+  const report = await runOn(world, unitWith({ plan }), {
+    want: {},
+    confirm: () => Promise.reject(new Interrupted("Ctrl-C")),
+  });
+  expect(report.outcome).toBe("interrupted");
+  expect(world.exists("/etc/thing")).toBe(false);
+});
+
 test("an undo is over, and recorded, also where the host can't be looked at after it", async () => {
   await runOn(world, unitWith());
   const observe = () => Promise.reject(new Error("planted"));

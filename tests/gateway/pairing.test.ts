@@ -6,11 +6,11 @@ import { makeAuthority, type Authority, type Issued } from "../support/certifica
 import { serveScripted, type EngineServer } from "../support/engine_server.ts";
 import {
   freePort,
-  readAnswer,
   startGateway,
   worldFolder,
   type RunningGateway,
 } from "../support/gateway_world.ts";
+import { readAnswer } from "../support/read_answer.ts";
 import type { Script } from "../support/scripted_engine.ts";
 
 const SCRIPT: Script = { tokens: Array.from({ length: 120 }, (_, at) => ` word${at}`) };
@@ -95,6 +95,10 @@ async function until(what: () => Promise<boolean>): Promise<void> {
     await Bun.sleep(30);
   }
 }
+async function whyOf(at: RunningGateway, name: string): Promise<string | undefined> {
+  const { engines } = (await at.status()) as { engines: { name: string; why?: string }[] };
+  return engines.find((one) => one.name === name)?.why;
+}
 async function stateOf(at: RunningGateway, name: string): Promise<string | undefined> {
   const { engines } = (await at.status()) as { engines: { name: string; state: string }[] };
   return engines.find((one) => one.name === name)?.state;
@@ -172,7 +176,36 @@ test("a peer with another certificate than the paired one is not asked", async (
     false,
   );
   await until(async () => (await stateOf(wrong, "phantom")) === "down");
+  expect(await whyOf(wrong, "phantom")).toBe("its certificate is not the paired one");
   expect(phantomEngine.asked.every((one) => one.authorization === undefined)).toBe(true);
+});
+
+test("a peer whose certificate has expired, or that is not there, is told apart", async () => {
+  const late = await gateway({
+    host: "late",
+    pairing: pairing(lateId),
+    peers: { address: "127.0.0.1", port: 0, allow: [shadowId.fingerprint] },
+    engines: [local(phantomEngine, "phantom")],
+  });
+  const closed = await freePort();
+  const asking = await gateway(
+    {
+      pairing: pairing(shadowId),
+      engines: [
+        ["late", late.peersPort, lateId] as const,
+        ["gone", closed, phantomId] as const,
+      ].map(([name, port, { fingerprint }]) => ({
+        ...{ name, kind: "peer", url: `https://127.0.0.1:${port}`, fingerprint },
+      })),
+    },
+    false,
+  );
+  await until(async () => (await stateOf(asking, "late")) === "down");
+  await until(async () => (await stateOf(asking, "gone")) === "down");
+  expect([await whyOf(asking, "late"), await whyOf(asking, "gone")]).toEqual([
+    "its certificate has expired",
+    "unreachable",
+  ]);
 });
 
 test("a peer is asked for its own engine, and passes nothing on", async () => {

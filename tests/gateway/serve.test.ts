@@ -9,12 +9,8 @@ import { complete } from "../../lib/llm/complete.ts";
 import { thisMachine } from "../../lib/machine/machine.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import { serveScripted, type EngineServer } from "../support/engine_server.ts";
-import {
-  readAnswer,
-  startGateway,
-  worldFolder,
-  type RunningGateway,
-} from "../support/gateway_world.ts";
+import { startGateway, worldFolder, type RunningGateway } from "../support/gateway_world.ts";
+import { readAnswer } from "../support/read_answer.ts";
 
 const place = worldFolder();
 const SECRET = "a sentence that nobody else may ever read";
@@ -261,6 +257,33 @@ test("a changed document is in force within seconds, a wrong one is noted and ch
   );
   expect(renamed.text).toBe("Hello there.");
   expect((await gateway.post("/v1/chat/completions", CHAT)).status).toBe(404);
+}, 30_000);
+
+test("a changed list of models alone is taken up without starting over: engines, streams and ports stay", async () => {
+  const one = await startGateway(place.folder, {
+    engines: [{ name: "shadow", kind: "local", url: engine.url, keyFile: engine.keyFile }],
+    models: [{ name: "public", on: { shadow: { name: "inner" } } }],
+  });
+  try {
+    const document = JSON.parse(readFileSync(one.path, "utf8")) as Record<string, unknown>;
+    const before = await one.status();
+    const models = [{ name: "renamed", on: { shadow: { name: "inner" } } }];
+    // its port is any free one (0): listened on anew, it would be another
+    writeFileSync(one.path, JSON.stringify({ ...document, models }));
+    const asked = (model: string) => one.post("/v1/chat/completions", { ...CHAT, model });
+    for (const until = Date.now() + 10_000; (await asked("renamed")).status !== 200;) {
+      if (Date.now() > until) throw new Error(`never taken up: ${one.notes.join("; ")}`);
+      await Bun.sleep(50);
+    }
+    expect((await asked("public")).status).toBe(404);
+    const after = await one.status();
+    expect(after["engines"]).toMatchObject([
+      { state: "up", since: (before["engines"] as { since: string }[])[0]?.since },
+    ]);
+    expect(one.notes).toEqual(["the document has changed; the gateway goes on with it"]);
+  } finally {
+    await one.stop();
+  }
 }, 30_000);
 
 test("the shelter's own commands find the gateway, read its state and ask through it", async () => {

@@ -87,6 +87,7 @@ const entry = (path: string, age: number, size = 10, kind: Entry["kind"] = "file
   mode: 0o600,
   size,
   mtime: 100 * DAY - age * DAY,
+  ctime: 100 * DAY - age * DAY,
   inode: 1,
   device: 1,
   links: 1,

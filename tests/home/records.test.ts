@@ -1,9 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, utimesSync } from "node:fs";
+import { allowCommand } from "../../lib/hosts/alert_command.ts";
 import { DEFAULT_CONFIG_TEXT } from "../../lib/hosts/config_default.ts";
+import { createAct } from "../../lib/machine/act.ts";
+import { createProbe } from "../../lib/machine/probe.ts";
 import type { RunReport } from "../../lib/unit.ts";
 import { unit } from "../../scripts/00_check_structure.ts";
-import type { FakeFile, FakeMachineOptions } from "../support/fake_machine.ts";
+import { FAKE_HOME, type FakeFile, type FakeMachineOptions } from "../support/fake_machine.ts";
 import { runOn } from "../support/run.ts";
 import { at, disposedWorlds, find, look, scaffolded } from "../support/scaffolded.ts";
 
@@ -72,6 +75,17 @@ describe("shared.cfg", () => {
     ]);
     expect(report.error?.what).toContain("line 2, column 3");
     expect(world.read(at("shared.cfg"))).toBe(text);
+  });
+
+  test("a command for alerts that was not allowed on this host is said, with what allows it, until it is", async () => {
+    const text = 'alerts: {command: [/usr/local/bin/tell, "--me"]}\n';
+    const world = await home({ "shared.cfg": { text, mode: 0o600 } });
+    const found = find(await look(world), "alerts-command-not-allowed");
+    expect(found?.what).toContain('["/usr/local/bin/tell","--me"]');
+    expect(found?.fix).toEqual(["./bin/shelter", "watch", "--allow-command"]);
+    const probe = createProbe(world.machine, FAKE_HOME, "testhost");
+    allowCommand(probe, createAct(world.machine, probe), ["/usr/local/bin/tell", "--me"]);
+    expect(find(await look(world), "alerts-command-not-allowed")).toBeUndefined();
   });
 
   test("an unknown key is said and blocks nothing", async () => {

@@ -26,6 +26,41 @@ const older = (world: FakeWorld, name: string, ms: number) => {
   utimesSync(world.path(at(name)), time, time);
 };
 
+describe("what is no home", () => {
+  const strange = () =>
+    keep(
+      fakeMachine({
+        files: {
+          [at("letters/to-her.txt")]: { text: "dear", mode: 0o666 },
+          [at("bin/backup")]: { text: "#!/bin/sh", mode: 0o777 },
+        },
+      }),
+    );
+
+  test("a folder of somebody's is left alone, and the command that makes it a home is named", async () => {
+    const world = strange();
+    for (const turn of [1, 2]) {
+      const report = await runOn(world, unit);
+      expect([turn, report.outcome, report.error?.id]).toEqual([turn, "blocked", "no-home"]);
+      expect(report.error?.fix).toEqual(["./bin/02_scaffold_dirs", "--home", FAKE_HOME]);
+    }
+    expect([modeOf(world, "letters/to-her.txt"), modeOf(world, "bin/backup")]).toEqual([
+      0o666, 0o777,
+    ]);
+  });
+
+  test("an empty folder, one with our programs and one that was made a home are none of that", async () => {
+    const empty = keep(fakeMachine({ files: { [FAKE_HOME]: { folder: true } } }));
+    expect((await runOn(empty, unit)).outcome).not.toBe("blocked");
+    const binary = keep(fakeMachine({ files: { [at("bin/shelter")]: { text: "", mode: 0o777 } } }));
+    expect((await runOn(binary, unit)).outcome).toBe("changed");
+    const made = strange();
+    expect((await runOn(made, scaffold)).outcome).toBe("changed");
+    expect((await runOn(made, unit)).outcome).toBe("changed");
+    expect(modeOf(made, "bin/backup")).toBe(0o755);
+  });
+});
+
 describe("modes and owners", () => {
   test("a good home is left alone", async () => {
     const report = await look(await home());

@@ -30,12 +30,14 @@ targets:
   usb: bun-linux-x64-musl
 models:
   - smollm2-135m-instruct-q4_1
-retention: {builds: 3, releases: 2, snapshots: 20}
+retention: {builds: 3, releases: 2, snapshots: 20, mirrors: 4}
 work:
   max_age_days: 30
 baselines:
   shadow:
     Phi-3-mini-4k-instruct-q4: {prompt: 40, generation: 8.5}
+ports: {gateway: 9000, peers: 9002}
+alerts: {command: [/usr/local/bin/tell, "--to me"]}
 `;
 
 /** A machine that has nothing but a shared.cfg and a host name. */
@@ -80,11 +82,13 @@ describe("a shared.cfg that can be used", () => {
         { name: "usb", target: "bun-linux-x64-musl" },
       ],
       models: ["smollm2-135m-instruct-q4_1"],
-      retention: { builds: 3, releases: 2, snapshots: 20 },
+      retention: { builds: 3, releases: 2, snapshots: 20, mirrors: 4 },
       work: { maxAgeDays: 30 },
       baselines: [
         { host: "shadow", model: "Phi-3-mini-4k-instruct-q4", prompt: 40, generation: 8.5 },
       ],
+      ports: { gateway: 9000, engine: DEFAULT_CONFIG.ports.engine, peers: 9002 },
+      alerts: { command: ["/usr/local/bin/tell", "--to me"] },
     });
   });
 
@@ -187,6 +191,8 @@ models: [ok, "../../etc"]
 retention: {builds: 1, snapshots: many}
 work: {max_age_days: 0}
 baselines: {shadow: {m: {prompt: -1}}}
+ports: {gateway: 80, peers: 70000}
+alerts: {command: [tell, "a\\nb"]}
 `),
     ).toEqual([
       "2:hosts.Phantom",
@@ -202,7 +208,12 @@ baselines: {shadow: {m: {prompt: -1}}}
       "13:retention.snapshots",
       "14:work.max_age_days",
       "15:baselines.shadow.m.prompt",
+      "16:ports.gateway",
+      "16:ports.peers",
+      "17:alerts.command.1",
+      "17:alerts.command.0",
     ]);
+    expect(await problems("ports: {gateway: 9000, engine: 9000}\n")).toEqual(["1:ports"]);
   });
 
   test("readConfig throws a clear error for each state", async () => {

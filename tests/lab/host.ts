@@ -1,5 +1,13 @@
 /** One booted Debian host of the lab: systemd as PID 1 in a container, with a network of its own. */
-import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { freshRoot, must, type Release } from "./base.ts";
 
@@ -13,6 +21,8 @@ export interface HostOptions {
   readonly bridge?: string;
   /** A login to make, with this name and uid 1000. */
   readonly user?: string;
+  /** Units of its packages that must not start by themselves. */
+  readonly mask?: readonly string[];
 }
 
 /** What a program on the host said. `code` is 128 + n after signal n. */
@@ -34,25 +44,37 @@ export interface LabHost {
   ): Promise<Said>;
   /** Puts a file on it, owned by root. */
   copyIn(from: string, to: string): void;
-  /** Powers it off, and removes all that it was. */
+  /** Cuts its power: no program on it gets to do or say anything more. */
+  cutPower(): Promise<void>;
+  /** Boots it again, with what is on its disk. */
+  powerOn(): Promise<void>;
+  /** Cuts its power, and removes all that it was. */
   stop(): Promise<void>;
 }
 
 /** Seconds that booting may take on a busy machine. */
 const BOOT_SECONDS = 120;
-const STOP_SECONDS = 30;
 
 /** Boots a host and waits until its systemd is done starting. */
 export async function bootHost(options: HostOptions): Promise<LabHost> {
   const root = await freshRoot(options.release ?? "bookworm", options.include ?? []);
   let nspawn: Bun.Subprocess | undefined;
+  let leader = 0;
+  const run = runner(() => leader);
+  const powerOn = async () => {
+    nspawn = startNspawn(root, options);
+    const console_ = collectConsole(nspawn);
+    leader = await leaderOf(nspawn, console_);
+    await booted(run, console_);
+  };
+  const cutPower = async () => {
+    // with its PID 1 all of the host goes, and nspawn with that; nspawn's own end would leave it running
+    if (isFirst(leader)) process.kill(leader, "SIGKILL");
+    else nspawn?.kill("SIGKILL");
+    await nspawn?.exited;
+  };
   const stop = async () => {
-    if (nspawn && nspawn.exitCode === null && nspawn.signalCode === null) {
-      nspawn.kill("SIGTERM"); // systemd-nspawn asks the host to power off
-      const hard = setTimeout(() => nspawn?.kill("SIGKILL"), STOP_SECONDS * 1000);
-      await nspawn.exited;
-      clearTimeout(hard);
-    }
+    await cutPower();
     rmSync(root, { recursive: true, force: true });
     rmSync(join(dirname(root), `.#${root.slice(dirname(root).length + 1)}.lck`), { force: true });
   };
@@ -70,29 +92,13 @@ export async function bootHost(options: HostOptions): Promise<LabHost> {
       ];
       await must(["chroot", root, ...add]);
     }
-    const network =
-      options.bridge === undefined ? "--private-network" : `--network-bridge=${options.bridge}`;
-    // should this process be killed, the kernel sends nspawn what makes it power the host off
-    nspawn = Bun.spawn(
-      [
-        ...["setpriv", "--pdeathsig", "TERM", "systemd-nspawn", "--quiet", "--register=no"],
-        ...["--keep-unit", "--boot", "--console=pipe", `--directory=${root}`],
-        ...[
-          `--machine=${options.name}-${process.pid.toString(36)}`,
-          `--hostname=${options.name}`,
-          network,
-        ],
-      ],
-      { stdio: ["ignore", "pipe", "pipe"] },
-    );
-    const console_ = collectConsole(nspawn);
-    const leader = await leaderOf(nspawn, console_);
-    const run = runner(leader);
-    await booted(run, console_);
+    await powerOn();
     return {
       name: options.name,
       root,
       run,
+      cutPower,
+      powerOn,
       stop,
       copyIn(from, to) {
         mkdirSync(dirname(join(root, to)), { recursive: true });
@@ -105,7 +111,21 @@ export async function bootHost(options: HostOptions): Promise<LabHost> {
   }
 }
 
-function prepare(root: string, { name }: HostOptions): void {
+function startNspawn(root: string, { name, bridge }: HostOptions): Bun.Subprocess {
+  const network = bridge === undefined ? "--private-network" : `--network-bridge=${bridge}`;
+  // should this process be killed, the kernel sends nspawn what makes it power the host off
+  return Bun.spawn(
+    [
+      ...["setpriv", "--pdeathsig", "TERM", "systemd-nspawn", "--quiet", "--register=no"],
+      ...["--keep-unit", "--boot", "--console=pipe", `--directory=${root}`],
+      ...[`--machine=${name}-${process.pid.toString(36)}`, `--hostname=${name}`, network],
+    ],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+}
+
+function prepare(root: string, { name, mask = [] }: HostOptions): void {
+  for (const unit of mask) symlinkSync("/dev/null", join(root, "etc/systemd/system", unit));
   writeFileSync(join(root, "etc/hostname"), `${name}\n`);
   writeFileSync(join(root, "etc/hosts"), `127.0.0.1 localhost\n127.0.1.1 ${name}\n`);
   writeFileSync(join(root, "etc/machine-id"), ""); // one of its own, made at boot
@@ -168,7 +188,7 @@ function textOf(path: string): string {
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-function runner(leader: number): LabHost["run"] {
+function runner(leader: () => number): LabHost["run"] {
   return async (argv, { as = "root", env = {} } = {}) => {
     const home = as === "root" ? "/root" : `/home/${as}`;
     const plain = { HOME: home, USER: as, LOGNAME: as, PATH, LANG: "C.UTF-8", ...env };
@@ -177,7 +197,7 @@ function runner(leader: number): LabHost["run"] {
       as === "root" ? [] : ["setpriv", `--reuid=${as}`, `--regid=${as}`, "--init-groups"];
     const child = Bun.spawn(
       [
-        ...["nsenter", "--target", String(leader), "--all", `--wd=/`],
+        ...["nsenter", "--target", String(leader()), "--all", `--wd=/`],
         ...["env", "--ignore-environment", `--chdir=${home}`, ...pairs, ...person, ...argv],
       ],
       { stdio: ["ignore", "pipe", "pipe"] },

@@ -12,7 +12,7 @@ export const ADDRESS = { phantom: "198.51.100.1", shadow: "198.51.100.2" } as co
 export type LabName = keyof typeof ADDRESS;
 
 /** What each host is given beside what boots. */
-const PACKAGES = [
+export const PACKAGES = [
   "openssh-server",
   "openssh-client",
   "openssl",
@@ -39,8 +39,8 @@ export interface TwoHosts {
   stop(): Promise<void>;
 }
 
-/** Boots both and connects them; the binaries of `bin` are put into each home. */
-export async function bootTwoHosts(bin: string): Promise<TwoHosts> {
+/** Boots both and connects them; the binaries of `bin` are put into each home. `more` are packages for shadow, whose units do not start by themselves. */
+export async function bootTwoHosts(bin: string, more: readonly string[] = []): Promise<TwoHosts> {
   const bridge = `ms${process.pid.toString(36)}`;
   await must(["ip", "link", "add", bridge, "type", "bridge"]);
   const up: LabHost[] = [];
@@ -51,10 +51,12 @@ export async function bootTwoHosts(bin: string): Promise<TwoHosts> {
   try {
     await must(["ip", "link", "set", bridge, "up"]);
     const boot = async (name: LabName, release: "trixie" | "bookworm") => {
-      const host = await bootHost({ name, release, include: PACKAGES, bridge, user: USER });
+      const added = name === "shadow" ? more : [];
+      const include = [...PACKAGES, ...added];
+      const mask = added.map((one) => `${one}.service`);
+      const host = await bootHost({ name, release, include, bridge, user: USER, mask });
       up.push(host);
-      await said(host, ["ip", "address", "replace", `${ADDRESS[name]}/24`, "dev", "host0"]);
-      await said(host, ["ip", "link", "set", "host0", "up"]);
+      await connect(host);
       giveBinaries(host, bin);
       await said(host, ["chown", "-R", `${USER}:${USER}`, `/home/${USER}`]);
       return host;
@@ -77,6 +79,13 @@ export async function bootTwoHosts(bin: string): Promise<TwoHosts> {
     await stop();
     throw error;
   }
+}
+
+/** Gives a booted host its address: it is not kept over a boot. */
+export async function connect(host: LabHost): Promise<void> {
+  const address = `${ADDRESS[host.name as LabName]}/24`;
+  await said(host, ["ip", "address", "replace", address, "dev", "host0"]);
+  await said(host, ["ip", "link", "set", "host0", "up"]);
 }
 
 /** Runs a program that must succeed. */
@@ -108,6 +117,21 @@ export async function giveLogin(from: LabHost, to: LabHost): Promise<void> {
   await said(to, append, USER);
 }
 
+/** Boots both and pairs phantom with shadow. */
+export async function bootPairedHosts(
+  bin: string,
+  more: readonly string[] = [],
+): Promise<TwoHosts> {
+  const lab = await bootTwoHosts(bin, more);
+  await giveLogin(lab.phantom, lab.shadow);
+  const accept = await fingerprintOfHost(lab.shadow);
+  const pair = ["shelter", "pair", "shadow", "--address", ADDRESS.shadow, "--accept", accept];
+  const paired = await lab.shelter(lab.phantom, pair);
+  if (paired.code === 0) return lab;
+  await lab.stop();
+  throw new Error(paired.stderr + paired.stdout);
+}
+
 /** The fingerprint that a host itself says it has. */
 export async function fingerprintOfHost(host: LabHost): Promise<string> {
   const line = await said(host, ["ssh-keygen", "-lf", "/etc/ssh/ssh_host_ed25519_key.pub"]);
@@ -115,7 +139,7 @@ export async function fingerprintOfHost(host: LabHost): Promise<string> {
 }
 
 /** All names of the program, hard links kept. */
-function giveBinaries(host: LabHost, bin: string): void {
+export function giveBinaries(host: LabHost, bin: string): void {
   const folder = join(host.root, HOME, "bin");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   let first: string | undefined;

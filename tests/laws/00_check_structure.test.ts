@@ -3,6 +3,7 @@ import * as fc from "fast-check";
 import { unit } from "../../scripts/00_check_structure.ts";
 import { FAKE_HOME, type FakeFile } from "../support/fake_machine.ts";
 import { anyHome, madeOnTheWay } from "../support/homes.ts";
+import { offerOf } from "../support/two_worlds.ts";
 import { lawsOf, type LawWorld } from "../support/laws.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
@@ -21,6 +22,18 @@ function underSudo(files: Readonly<Record<string, FakeFile>>): Record<string, Fa
   );
 }
 
+/** What tells a clone: a folder without any sign is no home, and what is no home is left alone. */
+const SIGN: Readonly<Record<string, FakeFile>> = {
+  [`${FAKE_HOME}/scripts/00_check_structure.ts`]: { text: "", mode: 0o644 },
+};
+
+const TRUST: Readonly<Record<string, FakeFile>> = {
+  [`${FAKE_HOME}/runtime/trust/shadow.json`]: {
+    text: JSON.stringify({ ...offerOf("shadow"), pairedAt: "2026-01-01T00:00:00.000Z" }),
+    mode: 0o600,
+  },
+};
+
 /** A clock that stands, so that names with a time in them are the same in every copy of a world. */
 const stoppedAt = (time: number) => () => time;
 
@@ -29,12 +42,19 @@ const worlds: fc.Arbitrary<LawWorld> = fc
     files: anyHome,
     // far in the future all that is there is old, and nothing of it can be somebody's work of this minute
     ahead: fc.constantFrom(0, 2 * DAY, 40 * DAY),
+    // a paired host that is not there: its word is missing, and nothing else is
+    paired: fc.boolean(),
     sudo: process.getuid?.() === 0 ? fc.boolean() : fc.constant(false),
   })
+  .map(({ files, paired, ...rest }) => ({
+    files: { ...files, ...SIGN, ...(paired ? TRUST : {}) },
+    ...rest,
+  }))
   .map(({ files, ahead, sudo }) => ({
     machine: {
       files: sudo ? underSudo(files) : files,
       now: stoppedAt(Date.now() + ahead),
+      programs: { ssh: () => ({ code: 255, stderr: "No route to host" }) },
       me: sudo ? { uid: 0, gid: 0, root: true } : {},
     },
   }));

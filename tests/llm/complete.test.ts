@@ -92,6 +92,24 @@ describe("a completion", () => {
     const cut = complete(engine(asStream(RECORDED.slice(0, 3))), REQUEST);
     await expect(cut).rejects.toMatchObject({ id: "engine-cut" });
   });
+  test("whose engine is gone, before a word or amid them, is the engine's failure and no bug of ours", async () => {
+    const refused: Asked = { post: () => Promise.reject(new TypeError("ECONNREFUSED")) };
+    await expect(complete(refused, REQUEST)).rejects.toMatchObject({ id: "engine-cut" });
+    const broken = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        controller.error(new TypeError("ECONNRESET"));
+      },
+    });
+    const reset = complete(engine(new Response(broken)), REQUEST);
+    await expect(reset).rejects.toMatchObject({
+      id: "engine-cut",
+      why: "its connection ended: ECONNRESET",
+    });
+    const left = new AbortController();
+    left.abort(new Error("he left"));
+    const gone: Asked = { post: () => Promise.reject(new TypeError("aborted")) };
+    await expect(complete(gone, { ...REQUEST, signal: left.signal })).rejects.toThrow("he left");
+  });
   test("that is refused says the engine's words", async () => {
     const body = JSON.stringify({
       error: { message: "the request exceeds the context", code: 400 },

@@ -219,7 +219,7 @@ describe("a bad source", () => {
     expect((await failure(bring(place(), []))).why).toContain("it has no source");
     expect((await failure(bring(place(), [], "../../etc/passwd"))).id).toBe("hash-malformed");
     expect((await failure(bring(place(), [{ host: "shadow", path: "/x" }]))).why).toContain(
-      "not part of this build",
+      "no other host is asked here",
     );
   });
 });

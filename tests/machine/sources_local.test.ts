@@ -65,7 +65,7 @@ describe("a member of a package", () => {
       })();
       const onOutput: ReturnType<Machine["spawn"]>["onOutput"] = (listener) =>
         listener("stderr", Buffer.from(says));
-      return { pid: 0, kill: () => undefined, onOutput, ended };
+      return { pid: 0, kill: () => undefined, tell: () => undefined, onOutput, ended };
     };
     return { at: place({ spawn }), argvs };
   }
@@ -139,7 +139,13 @@ describe("a member of an npm package", () => {
           code: 0,
           signal: null,
         }));
-        return { pid: 0, kill: () => undefined, onOutput: () => undefined, ended };
+        return {
+          pid: 0,
+          kill: () => undefined,
+          tell: () => undefined,
+          onOutput: () => undefined,
+          ended,
+        };
       },
     });
     await bring(at, [{ npm }]);
@@ -161,6 +167,7 @@ describe("a member of an npm package", () => {
         return {
           pid: 0,
           kill: () => undefined,
+          tell: () => undefined,
           onOutput: (listener) => listener("stdout", Buffer.from(`${server.url}\n`)),
           ended,
         };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { boardOf, nextOf, type BoardRow } from "../../lib/orchestra/board.ts";
+import { STAGES } from "../../lib/orchestra/stages.ts";
 import { ROSTER } from "../../lib/roster.ts";
 import type { Entry } from "../../lib/keep/journal.ts";
 import type { DamagedStatus, Status } from "../../lib/keep/status.ts";
@@ -176,4 +177,31 @@ test("next is the first that does not stand, never one that is not part of this 
   const missing = every.filter((one) => one.script !== "03_install_models");
   expect(nextOf(rows(missing))?.script).toBe("03_install_models");
   expect(nextOf(rows(missing), ["03_install_models"])).toBeUndefined();
+});
+
+test("next is never what up does not run, unless it was run and does not stand", () => {
+  const stages = STAGES.map(({ script }) => status(script, "converged", 0));
+  const rows = (...more: readonly Status[]) =>
+    boardOf((flag) => [...stages, ...more].find((one) => one.flag === flag), [], NOW);
+  expect(nextOf(rows())).toBeUndefined();
+  expect(nextOf(rows(status("06_shadow_control", "rolled-back", 0)))?.script).toBe(
+    "06_shadow_control",
+  );
+});
+
+test("the other kind of host's watcher is none of this host's business, once it said so", () => {
+  const rows = (script: ScriptId, kind: string) => {
+    const one = { ...status(script, "blocked", 0), facts: { kind } };
+    return boardOf((flag) => (flag === one.flag ? one : undefined), [], NOW);
+  };
+  const row = (all: readonly BoardRow[], script: ScriptId) =>
+    all.find((one) => one.script === script);
+  const other = row(rows("06_phantom_watchdog", "shadow"), "06_phantom_watchdog");
+  expect(other).toMatchObject({
+    standing: "open",
+    why: "this host's watcher is 06_shadow_control",
+  });
+  expect(other?.fix).toBeUndefined();
+  const own = row(rows("06_shadow_control", "shadow"), "06_shadow_control");
+  expect([own?.standing, own?.fix]).toEqual(["failed", ["sudo", "./bin/06_shadow_control"]]);
 });

@@ -104,17 +104,21 @@ export function benchWorld(world: BenchWorld = {}): FakeWorld {
 /** The benchmark without waiting for anything to grow warm. */
 export const QUICK: Args = { yes: true, preheat: "0" };
 
-/** The unit, looking at model files as if copying a world did not change their inodes. */
-export const steadyBenchmark: AnyUnit = {
-  ...benchmark,
-  observe: (probe, want) => benchmark.observe(steady(probe), want),
-  calls: Object.fromEntries(
-    Object.entries(benchmark.calls ?? {}).map(([name, call]) => [
-      name,
-      (context: CallContext, args) => call({ ...context, probe: steady(context.probe) }, args),
-    ]),
-  ),
-};
+/** A unit, looking at model files as if copying a world did not change their inodes. */
+export function steadily(unit: AnyUnit): AnyUnit {
+  return {
+    ...unit,
+    observe: (probe, want) => unit.observe(steady(probe), want) as Promise<unknown>,
+    calls: Object.fromEntries(
+      Object.entries(unit.calls ?? {}).map(([name, call]) => [
+        name,
+        (context: CallContext, args) => call({ ...context, probe: steady(context.probe) }, args),
+      ]),
+    ),
+  };
+}
+
+export const steadyBenchmark = steadily(benchmark);
 
 function steady(probe: Probe): Probe {
   return {

@@ -69,6 +69,8 @@ export interface FakeWorld {
   picture(top: string, skip?: (path: string) => boolean): readonly string[];
   /** Command lines that were started, oldest first. */
   readonly started: readonly (readonly string[])[];
+  /** What was written to programs whose input stayed open. */
+  readonly told: readonly string[];
   /** The same machine with its files below another folder. */
   at(root: string): FakeWorld;
   dispose(): void;
@@ -94,12 +96,14 @@ export function fakeMachine(options: FakeMachineOptions = {}): FakeWorld {
 
 function worldAt(root: string, options: FakeMachineOptions): FakeWorld {
   const started: (readonly string[])[] = [];
+  const told: string[] = [];
   const path = (inside: string) => root + inside;
   const programs = options.programs ?? {};
   const world: FakeWorld = {
     root,
     path,
     started,
+    told,
     write: (inside, file) => writeFake(path(inside), file),
     read: (inside) => readFileSync(path(inside), "utf8"),
     remove: (inside) => rmSync(path(inside), { recursive: true, force: true }),
@@ -127,7 +131,7 @@ function worldAt(root: string, options: FakeMachineOptions): FakeWorld {
         ),
       spawn: (argv, spawnOptions) => {
         started.push(argv);
-        return fakeChild((killed) => {
+        return fakeChild(told, (killed) => {
           options.onSpawn?.(argv);
           const name = argv[0]?.split("/").at(-1) ?? "";
           const program = programs[name];
@@ -173,7 +177,10 @@ let nextPid = 4_000_000; // above pid_max, so that no real process is ever meant
 
 const NEVER = new Promise<never>(() => undefined);
 
-function fakeChild(work: (killed: Promise<unknown>) => FakeRan | Promise<FakeRan>): Child {
+function fakeChild(
+  told: string[],
+  work: (killed: Promise<unknown>) => FakeRan | Promise<FakeRan>,
+): Child {
   const listeners: ((stream: "stdout" | "stderr", chunk: Uint8Array) => void)[] = [];
   let killed: NodeJS.Signals | undefined;
   const end = Promise.withResolvers<void>();
@@ -196,6 +203,7 @@ function fakeChild(work: (killed: Promise<unknown>) => FakeRan | Promise<FakeRan
       killed = signal;
       end.resolve();
     },
+    tell: (text) => void told.push(text),
     onOutput: (listener) => void listeners.push(listener),
     ended,
   };

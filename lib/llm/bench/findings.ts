@@ -6,7 +6,7 @@ import { describeProfile } from "../profile_form.ts";
 import type { BenchFacts, BenchModel } from "./facts.ts";
 import { floorFindings } from "./floor.ts";
 import { figureTitle } from "./judge.ts";
-import { chosenModels, fallsOf, fits, latest, planBench } from "./plan.ts";
+import { chosenModels, fallsOf, fits, latest, needsTune, planBench } from "./plan.ts";
 import { showStat } from "./stats.ts";
 
 const SCRIPT = "./bin/04_llm_benchmark";
@@ -22,6 +22,7 @@ export function diagnoseBench(facts: BenchFacts, want: Args): readonly Finding[]
       ...speed(facts, model, settled),
       ...floor(facts, model, settled),
       ...tuned(model),
+      ...tunedBefore(facts, model, want),
       ...quantisation(model),
     ]),
     ...governor(facts),
@@ -182,6 +183,23 @@ function tuned({ name, tuned: found }: BenchModel): readonly Finding[] {
       what: `${name} is served with a tuned profile: ${chat.toFixed(2)}x on chat, ${rewrite.toFixed(2)}x where a text is written again`,
       why: describeProfile(found.profile),
       evidence: `tuned ${found.at}`,
+    },
+  ];
+}
+
+/** Tuning was asked for, and an earlier run's profile holds: else nothing would tell that nothing was done. */
+function tunedBefore(facts: BenchFacts, model: BenchModel, want: Args): readonly Finding[] {
+  const { name, tuned: profile } = model;
+  if (want["tune"] !== true || !profile || needsTune(facts, model, want)) return [];
+  if (Date.parse(profile.at) >= facts.since) return []; // just now, by this very run
+  return [
+    {
+      id: `tuned-before-${name}`,
+      level: "info",
+      what: `${name} was tuned on ${profile.at.slice(0, 10)} for this build: it is not tuned again`,
+      why: "a tuned profile holds for 90 days, as long as build and machine stay the same",
+      evidence: model.paths.tuned,
+      fix: [SCRIPT, "--tune", "--again", "--model", name],
     },
   ];
 }

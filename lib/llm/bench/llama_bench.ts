@@ -2,6 +2,8 @@
 import { basename, dirname } from "node:path";
 import { ShelterError } from "../../errors.ts";
 import type { CallContext } from "../../unit.ts";
+import { ENGINE_ENVIRONMENT } from "../launch.ts";
+import { asOwner } from "../as_owner.ts";
 import type { Profile, ServedModel, ServingBuild } from "../settings.ts";
 import { cpuMask } from "../profile_form.ts";
 import type { LoadSize } from "./results.ts";
@@ -89,14 +91,16 @@ export async function runBench(
   load: LoadSize,
   repetitions: number,
 ): Promise<BenchFigures> {
-  const { act, signal } = context;
+  const { probe, act, signal } = context;
+  const as = asOwner(probe, act);
   const ran = await act.run(
     [
+      ...as.argv,
       act.real(build.program("llama-bench")),
       // by its name alone: llama-bench takes a comma for the border between two models, and a folder may hold one
       ...benchArguments(basename(model.path), profile, load, repetitions),
     ],
-    { signal, cwd: dirname(model.path) },
+    { signal, env: { ...ENGINE_ENVIRONMENT, ...as.env }, cwd: dirname(model.path) },
   );
   signal.throwIfAborted();
   if (ran.code !== 0) {

@@ -1,12 +1,12 @@
 /** Configuring and compiling, in a folder of runtime/work that the next run goes on in. */
 import { join } from "node:path";
-import { ShelterError } from "../../errors.ts";
 import { inHome } from "../../keep/home.ts";
-import type { Probe } from "../../machine/probe.ts";
 import type { Ran } from "../../machine/process.ts";
 import type { CallContext } from "../../unit.ts";
 import { failed, runAsOwner } from "./hands.ts";
+import { noteBuilders, untilAlone } from "./left_behind.ts";
 import { PROGRAMS } from "./pins.ts";
+import { countTime } from "./spent.ts";
 import { applyWorkarounds, type Workaround } from "./workaround.ts";
 
 /** What to compile. */
@@ -25,15 +25,16 @@ export function buildTree(home: string, id: string): string {
 }
 
 /**
- * Configures and compiles `source`; what an interrupted run compiled already is kept. Returns the folder with the programs.
+ * Configures and compiles `source`; what an interrupted run compiled already is kept. Returns the folder with the programs, and the milliseconds that
+ * earlier runs have worked on them.
  * @throws ShelterError "build-failed" with the compiler's words, or "disk-full".
  */
 export async function compile(
   context: CallContext,
   source: string,
   what: Compiling,
-): Promise<string> {
-  const { probe, act, say } = context;
+): Promise<{ readonly bin: string; readonly earlier: number }> {
+  const { probe, act } = context;
   const tree = buildTree(probe.home, what.id);
   await untilAlone(context, tree);
   const cache = join(tree, "CMakeCache.txt");
@@ -41,22 +42,41 @@ export async function compile(
     act.remove(tree); // half configured, by another generator, or the home has moved: cmake would refuse it
   }
   act.makeFolder(tree);
+  const time = countTime(context, tree);
+  try {
+    await configureAndMake(context, source, tree, what, () => time.note());
+  } finally {
+    time.note(true);
+  }
+  return { bin: join(tree, "bin"), earlier: time.earlier };
+}
+
+async function configureAndMake(
+  context: CallContext,
+  source: string,
+  tree: string,
+  what: Compiling,
+  onProgress: () => void,
+): Promise<void> {
+  const { probe, say } = context;
+  const cache = join(tree, "CMakeCache.txt");
   say.line(probe.stat(cache) ? "Going on with the build that was begun" : "Configuring");
-  const configured = await runAsOwner(context, configureArgv(context, source, tree, what));
+  const configured = await runAsOwner(context, configureArgv(context, source, tree, what), {
+    onStart: (pid) => noteBuilders(context, tree, pid),
+  });
   if (configured.code !== 0) {
     keepLog(context, tree, configured);
     throw failed("configuring llama.cpp", configured, ["less", join(tree, "build.log")]);
   }
-  let ran = await make(context, tree, what, what.jobs);
+  let ran = await make(context, tree, what, what.jobs, onProgress);
   if (ran.code !== 0 && what.jobs > 1 && RAN_OUT_OF_MEMORY.test(ran.stdout + ran.stderr)) {
     say.line("Memory ran out while compiling: going on with one file at a time");
-    ran = await make(context, tree, what, 1);
+    ran = await make(context, tree, what, 1, onProgress);
   }
   if (ran.code !== 0) {
     keepLog(context, tree, ran);
     throw failed("compiling llama.cpp", ran, ["less", join(tree, "build.log")]);
   }
-  return join(tree, "bin");
 }
 
 const RAN_OUT_OF_MEMORY =
@@ -85,6 +105,7 @@ async function make(
   tree: string,
   { generator, ccache }: Compiling,
   jobs: number,
+  onProgress: () => void,
 ): Promise<Ran> {
   const { probe, act, say } = context;
   const program = generator === "Ninja" ? "ninja" : "make";
@@ -92,8 +113,10 @@ async function make(
   const work = inHome.work(probe.home);
   return runAsOwner(context, [...argv, `-j${jobs}`, ...PROGRAMS], {
     ...(ccache ? { env: ccacheEnvironment(act.real(work)) } : {}),
+    onStart: (pid) => noteBuilders(context, tree, pid),
     onLine: (line) => {
       const at = progressOf(line);
+      onProgress();
       if (at) say.progress("Compiling llama.cpp", at.done, at.total, at.unit);
     },
   });
@@ -132,45 +155,6 @@ function isOurs(
     value("CMAKE_GENERATOR") === generator
   );
 }
-
-/** How often and for how long a builder that a killed run left behind is waited for, in milliseconds. */
-const LOOK_EVERY = 500;
-const MOST_WAITING = 15 * 60_000;
-
-/** Waits until no program works in the tree: make's own children live on for a while when we were killed. */
-async function untilAlone({ probe, act, say, signal }: CallContext, tree: string): Promise<void> {
-  const until = probe.now() + MOST_WAITING;
-  for (let said = false; ; said = true) {
-    const busy = workingIn(probe, act.real(tree));
-    if (busy.length === 0) return;
-    if (!said) say.line(`Waiting for what an interrupted run left working (${busy.join(", ")})`);
-    if (probe.now() > until) {
-      throw new ShelterError(
-        "build-busy",
-        `building in ${tree}`,
-        `processes ${busy.join(", ")} still work there`,
-        ["kill", ...busy.map(String)],
-      );
-    }
-    await Bun.sleep(LOOK_EVERY);
-    signal.throwIfAborted();
-  }
-}
-
-/** Builders' processes whose current folder is in the tree. */
-function workingIn(probe: Probe, tree: string): readonly number[] {
-  return probe
-    .list("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((name) => {
-      const at = probe.stat(`/proc/${name}/cwd`)?.target;
-      if (at === undefined || (at !== tree && !at.startsWith(`${tree}/`))) return false;
-      return BUILDERS.test(probe.text(`/proc/${name}/comm`)?.trim() ?? "");
-    })
-    .map(Number);
-}
-const BUILDERS =
-  /^(g?make|ninja|cmake|cc1(plus)?|g\+\+.*|gcc.*|c\+\+|cc|as|ld.*|ar|nvcc|cicc|ptxas|cudafe.*|glslc|vulkan-shaders.*|ccache)$/;
 
 /** Keeps what a failed tool said, for the person who is told of it. */
 function keepLog({ act }: CallContext, tree: string, ran: Ran): void {

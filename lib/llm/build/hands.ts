@@ -1,9 +1,8 @@
 /** Running what builds: as the home's owner also under sudo, gently, and with its troubles named. */
 import { ShelterError } from "../../errors.ts";
-import { inHome } from "../../keep/home.ts";
-import type { Probe } from "../../machine/probe.ts";
 import type { Ran } from "../../machine/process.ts";
 import type { CallContext } from "../../unit.ts";
+import { asOwner } from "../as_owner.ts";
 import { lastLines } from "./words.ts";
 
 /** How to run one program. */
@@ -11,6 +10,7 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly onLine?: (line: string) => void;
+  readonly onStart?: (pid: number) => void;
 }
 
 /**
@@ -22,28 +22,11 @@ export async function runAsOwner(
   argv: readonly string[],
   options: RunOptions = {},
 ): Promise<Ran> {
-  const as = asOwner(probe, act.real(inHome.work(probe.home)));
+  const as = asOwner(probe, act);
   const env = { ...as.env, ...options.env };
   const ran = await act.run([...as.argv, ...argv], { ...options, env, signal });
   signal.throwIfAborted();
   return ran;
-}
-
-/** How a command runs as the home's owner. Root's own HOME and temporary folder are closed to them. */
-function asOwner(
-  probe: Probe,
-  work: string,
-): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> } {
-  const { uid, gid } = probe.owner;
-  if (!probe.me.root || uid === probe.me.uid) return { argv: [], env: {} };
-  return {
-    // a change of user takes back the order to die with us, so it is given anew
-    argv: [
-      ...["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"],
-      ...["--pdeathsig", "KILL", "--"],
-    ],
-    env: { HOME: work, TMPDIR: "/tmp" },
-  };
 }
 
 /** An error for a program that failed; a full disk is named as such. */

@@ -31,11 +31,11 @@ export const buildEngine: Call = async (context, args) => {
   const started = probe.now();
   const clock = performance.now();
   const source = await unpackSource(context);
-  const bin = await compile(context, source, {
+  const { bin, earlier } = await compile(context, source, {
     ...what,
     ...(what.ccache === null ? { ccache: undefined } : { ccache: what.ccache }),
   });
-  await install(context, bin, what, started, clock);
+  await install(context, bin, what, started, clock - earlier);
   say.line(`Built ${what.id} (${what.backends.join(", ")})`);
 };
 

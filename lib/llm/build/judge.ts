@@ -23,6 +23,7 @@ export function diagnoseBuild(facts: BuildFacts, want: Args): readonly Finding[]
     ...(open?.build ? room(facts, open.recipe.backends.length > 1) : []),
     ...(open?.prove ? reference(facts) : []),
     ...(open ? rebuilding(facts, open) : []),
+    ...(open && live ? wishNotKept(facts, open, live, want) : []),
     ...(open?.recipe.choice.refused ?? []).map(refusal),
     ...(open?.recipe.choice.workarounds.length ? [workedAround(facts)] : []),
     ...(facts.cpu.isa.includes("avx") && !facts.cpu.isa.includes("avx2") ? [noAvx2(facts)] : []),
@@ -170,6 +171,31 @@ function rebuilding(
     });
   }
   return found;
+}
+
+/** A wish is kept with the build that it makes: one that makes none would be forgotten without a word. */
+function wishNotKept(
+  facts: BuildFacts,
+  open: NonNullable<ReturnType<typeof pending>>,
+  live: BuildFacts["generations"][number],
+  want: Args,
+): readonly Finding[] {
+  const said = (["with", "without"] as const).flatMap((flag) =>
+    wishes(want[flag]).length > 0 ? [`--${flag} ${wishes(want[flag]).join(",")}`] : [],
+  );
+  const text = (asked: { readonly with: readonly string[]; readonly without: readonly string[] }) =>
+    JSON.stringify([asked.with.toSorted(), asked.without.toSorted()]);
+  if (said.length === 0 || open.build || open.recipe.id !== live.id) return [];
+  if (text(facts.asked) === text(live.info.asked)) return [];
+  return [
+    {
+      id: "wish-not-kept",
+      level: "info",
+      what: `${said.join(" ")} changes nothing of this host's build, so it is not remembered`,
+      why: "a wish stays with the build that it makes; should the facts change, say it again",
+      evidence: `${live.id}, build-info.json`,
+    },
+  ];
 }
 
 function refusal({ part, because, evidence, serious, fix }: Refusal): Finding {

@@ -11,6 +11,8 @@ import type { Probe } from "../../machine/probe.ts";
 import type { Args } from "../../unit.ts";
 import { type Build, BUILD_ID, builds, liveLink, proofOf } from "../builds.ts";
 import { lookAtCatalogue } from "../catalogue.ts";
+import { sourcesOf } from "../install.ts";
+import { modelsOfPeers } from "../install_facts.ts";
 import { type Asked, isOptional, wishes } from "./backends.ts";
 import type { BuildFacts, CudaFacts, GenerationFacts, GraphicsFacts } from "./facts.ts";
 import { bundleSources, type Pins } from "./pins.ts";
@@ -183,7 +185,7 @@ async function observeModel(probe: Probe, sha256: string): Promise<BuildFacts["m
     ...{ path, sha256 },
     name: entry?.name ?? "",
     bytes: entry?.bytes ?? 0,
-    from: entry?.sources ?? [],
+    from: entry ? sourcesOf({ peers: await modelsOfPeers(probe) }, entry) : [],
     there: entry !== undefined && probe.stat(path)?.size === entry.bytes,
   };
 }

@@ -1,5 +1,6 @@
 /** Whether the file's quantisation is the slow part on this processor: measured on the same weights in others. */
 import type { CallContext } from "../../unit.ts";
+import { asOwner } from "../as_owner.ts";
 import { inHome } from "../../keep/home.ts";
 import { runBench, type BenchFigures } from "../bench/llama_bench.ts";
 import type { LoadSize } from "../bench/results.ts";
@@ -37,13 +38,21 @@ export async function measureQuantisation(
   // Q8_0 of a file of four bits takes about twice its size; both copies stand at once
   if (probe.stat(program) === undefined || room < 4 * model.bytes) return undefined;
   act.makeFolder(folder);
+  const as = asOwner(probe, act);
   try {
     const files: { readonly type: string; readonly path: string; readonly bytes: number }[] = [];
     for (const type of OTHERS) {
       const path = `${folder}/${type}.gguf`;
       const ran = await act.run(
-        [act.real(program), "--allow-requantize", act.real(model.path), act.real(path), type],
-        { signal },
+        [
+          ...as.argv,
+          act.real(program),
+          "--allow-requantize",
+          act.real(model.path),
+          act.real(path),
+          type,
+        ],
+        { signal, env: as.env },
       );
       signal.throwIfAborted();
       const made = probe.stat(path);

@@ -1,6 +1,7 @@
 /** What 04_llm_benchmark says unasked: each made to appear and to vanish. */
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
+import type { Args } from "../../../lib/unit.ts";
 import type { BenchFacts, BenchModel } from "../../../lib/llm/bench/facts.ts";
 import {
   seriesOf,
@@ -9,6 +10,7 @@ import {
   type KeptResult,
 } from "../../../lib/llm/bench/results.ts";
 import { stat } from "../../../lib/llm/bench/stats.ts";
+import { diagnoseBench } from "../../../lib/llm/bench/findings.ts";
 import { slope, unaskedBench } from "../../../lib/llm/bench/unasked.ts";
 import type { Policy } from "../../../lib/llm/governor.ts";
 import type { Profile } from "../../../lib/llm/settings.ts";
@@ -105,6 +107,20 @@ function factsOf(
 }
 const ids = (facts: BenchFacts) => unaskedBench(facts).map(({ id }) => id);
 const said = (facts: BenchFacts, id: string) => unaskedBench(facts).find((one) => one.id === id);
+
+test("--tune on a model that was tuned before says so, and names --again", () => {
+  const found = (facts: BenchFacts, want: Args) =>
+    diagnoseBench(facts, want).find((one) => one.id === "tuned-before-m");
+  const facts = factsOf({ since: Date.UTC(2026, 1, 20) });
+  expect(found(facts, { tune: true })?.fix).toEqual(
+    expect.arrayContaining(["--tune", "--again", "--model", "m"]),
+  );
+  expect(found(facts, {})).toBeUndefined();
+  expect(found(facts, { tune: true, again: true })).toBeUndefined();
+  expect(found({ ...facts, models: [modelOf(PROFILE, false)] }, { tune: true })).toBeUndefined();
+  const justNow = { ...facts, since: Date.UTC(2026, 0, 31) };
+  expect(found(justNow, { tune: true })).toBeUndefined();
+});
 
 test("nothing to say is said with nothing", () => {
   expect(ids(factsOf())).toEqual([]);

@@ -146,6 +146,20 @@ describe("findings", () => {
   });
 });
 
+test("a wish that changes nothing is not forgotten without a word", () => {
+  const live = converged(PLAIN);
+  const wished = { ...live, asked: { with: [], without: ["vulkan"] } };
+  const said = found(wished, "wish-not-kept", { without: "vulkan" });
+  expect(said?.what).toContain("--without vulkan changes nothing");
+  expect(found(live, "wish-not-kept")).toBeUndefined();
+  // one that the live build was made with, and one that a build is made for, are kept
+  const kept = converged({ ...PLAIN, asked: wished.asked });
+  expect(found(kept, "wish-not-kept", { without: "vulkan" })).toBeUndefined();
+  expect(
+    found({ ...PLAIN, asked: wished.asked }, "wish-not-kept", { without: "vulkan" }),
+  ).toBeUndefined();
+});
+
 describe("what nobody asked about appears and vanishes", () => {
   test("an integrated GPU that lacks only packages", () => {
     const bare = { ...PHANTOM.vulkan, glslc: undefined, headers: false, spirv: false };

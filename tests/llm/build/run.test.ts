@@ -159,12 +159,28 @@ describe("source and compiler", () => {
     expect(plan.findings.map((one) => one.id)).toContain("build-begun");
     expect((await run(world)).outcome).toBe("changed");
   });
+  test("a build that goes on counts the time of the run before it", async () => {
+    const behaviour: Behaviour = { compileError: "error: cut short" };
+    const world = host({ behaviour });
+    await run(world);
+    const work = `${FAKE_HOME}/runtime/work/llama.cpp`;
+    const tree = probe(world)
+      .list(work)
+      .find((name) => world.exists(join(work, name, "spent.json")));
+    const spent = join(work, tree ?? "", "spent.json");
+    expect(JSON.parse(world.read(spent))).toEqual({ ms: expect.any(Number) });
+    world.write(spent, JSON.stringify({ ms: 600_000 }));
+    delete behaviour.compileError;
+    expect((await run(world)).outcome).toBe("changed");
+    expect(live(world)?.info.took_ms).toBeGreaterThan(600_000);
+    expect(live(world)?.info.took_ms).toBeLessThan(660_000);
+  });
   test("a full disk is named as such", async () => {
     const compileError = "cc1plus: fatal error: error writing to /tmp/x.s: No space left on device";
     const report = await run(host({ behaviour: { compileError } }));
     expect(report.error?.id).toBe("disk-full");
   });
-  test("root does not compile: what builds runs as the home's owner", async () => {
+  test("root neither compiles nor runs what was built: both are the home's owner's part", async () => {
     const options = fakeEngineHost();
     const { programs = {} } = options;
     const inner: FakeProgram = (argv, ...rest) => {
@@ -178,8 +194,11 @@ describe("source and compiler", () => {
     });
     open.push(world);
     expect((await run(world)).outcome).toBe("changed");
-    const builders = world.started.filter((argv) => /\b(git|cmake|ninja)$/.test(builder(argv)));
+    const builders = world.started.filter((argv) =>
+      /\b(git|cmake|ninja|llama-server)$/.test(builder(argv)),
+    );
     expect(builders.length).toBeGreaterThan(5);
+    expect(builders.map(builder).some((one) => one.endsWith("llama-server"))).toBe(true);
     for (const argv of builders) {
       expect(argv.slice(0, 2)).toEqual(["setpriv", `--reuid=${probe(world).owner.uid}`]);
     }
@@ -200,7 +219,7 @@ describe("source and compiler", () => {
 
 /** The word of a command line that builds. */
 function builder(argv: readonly string[]): string {
-  return argv.find((word) => /^(git|.*\/cmake|.*\/ninja)$/.test(word)) ?? "";
+  return argv.find((word) => /^(git|.*\/cmake|.*\/ninja|.*\/llama-server)$/.test(word)) ?? "";
 }
 
 describe("generations", () => {

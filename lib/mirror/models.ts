@@ -1,0 +1,55 @@
+/** Which models go over, and which are brought from the peer. Pure. */
+import { modelKey, type OwnModel } from "./held.ts";
+import { agreedOf, type States } from "./three_way.ts";
+import type { PeerState } from "./wire.ts";
+
+/** What a mirror does about models. */
+export interface ModelPlan {
+  /** To send: the peer has none of it, or not all of it. */
+  readonly send: readonly OwnModel[];
+  /** Damaged or missing here, and sound on the peer. */
+  readonly fetch: readonly { readonly sha256: string; readonly bytes: number }[];
+  /** Damaged here, and nowhere sound. */
+  readonly damaged: readonly OwnModel[];
+  /** What both will have then, as agreed states. */
+  readonly agreed: States;
+}
+
+/**
+ * A model that both had once and one side has no more was taken away there on purpose: it is not sent again, and nothing is taken away here, unless a name over
+ * there still leads to it.
+ * @param missing hashes that a name here leads to without a file.
+ */
+export function planModels(
+  own: readonly OwnModel[],
+  missing: readonly string[],
+  peer: Pick<PeerState, "models" | "missing">,
+  records: { readonly mine: States; readonly theirs: States },
+  settled: ReadonlySet<string>,
+): ModelPlan {
+  const base = agreedOf(records.mine, records.theirs);
+  const theirs = new Map(peer.models.map((one) => [one.sha256, one]));
+  const damaged = own.filter((one) => one.damaged);
+  const sound = own.filter((one) => !one.damaged);
+  const send = sound.filter(({ sha256, bytes }) => {
+    const there = theirs.get(sha256);
+    if (there) return there.bytes !== bytes; // one of the two is not whole: ours is proven before it is sent
+    const key = modelKey(sha256);
+    return base[key] === undefined || peer.missing.includes(sha256) || settled.has(key);
+  });
+  const wanted = [...damaged.map((one) => one.sha256), ...missing];
+  const fetch = wanted.flatMap((sha256) => {
+    const there = theirs.get(sha256);
+    return there?.proven === true ? [{ sha256, bytes: there.bytes }] : [];
+  });
+  const agreed: Record<string, string> = {};
+  const ours = new Set(sound.map((one) => one.sha256));
+  const coming = new Set([...send, ...fetch].map((one) => one.sha256));
+  for (const hash of new Set([...ours, ...theirs.keys(), ...coming])) {
+    const both = ours.has(hash) && theirs.has(hash);
+    if (both || coming.has(hash) || base[modelKey(hash)] !== undefined)
+      agreed[modelKey(hash)] = hash;
+  }
+  const fetched = new Set(fetch.map((one) => one.sha256));
+  return { send, fetch, damaged: damaged.filter((one) => !fetched.has(one.sha256)), agreed };
+}

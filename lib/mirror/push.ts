@@ -1,0 +1,278 @@
+/** Sending a generation: one connection, files and models side by side, hashed here while they travel, checked there before they go live. */
+import { join } from "node:path";
+import { IntegrityError, ShelterError } from "../errors.ts";
+import { inHome } from "../keep/home.ts";
+import { readTrust } from "../trust/store.ts";
+import type { Trust } from "../trust/offer.ts";
+import type { Call, CallContext, Json } from "../unit.ts";
+import { heldModels, homeHashes, modelHashes } from "./held.ts";
+import type { Hashes } from "./hashes.ts";
+import { scanFor } from "./own.ts";
+import { rememberManifest } from "./remembered.ts";
+import { ARRIVING, MODELS } from "./rsync_words.ts";
+import { type FoundFile, keyOf } from "./scan.ts";
+import { sendFiles } from "./send.ts";
+import { ask, connect, type Connection } from "./talk.ts";
+import {
+  type CommitReply,
+  type CommitRequest,
+  documentOf,
+  type Listed,
+  type Manifest,
+  parseCommitReply,
+  type SentModel,
+  WIRE,
+} from "./wire.ts";
+
+/** Times that what did not arrive well is sent anew: files change while they travel, but not for ever. */
+const TRIES = 4;
+
+/** What the plan put into the step. */
+interface PushArgs {
+  readonly peer: string;
+  readonly generation: string;
+  readonly last: string | null;
+  readonly with_release: boolean;
+  readonly keep: number;
+  readonly release: CommitRequest["release"];
+  readonly changes: CommitRequest["changes"];
+  readonly agreed: CommitRequest["agreed"];
+  readonly models: readonly SentModel[];
+  readonly held_back: readonly Listed[];
+  readonly refused: readonly string[];
+}
+
+/** Stands while nothing has gone live on the peer yet: a run that ended before has nothing to take back there. */
+const sendingPlace = (home: string, peer: string) =>
+  inHome.work(home, "mirror", `sending-${peer}.json`);
+
+/** Sends a generation to a peer and has it put live. */
+export const push: Call = async (context, args) => {
+  const { probe, act } = context;
+  const wanted = args as unknown as PushArgs;
+  const trust = trustIn(context, wanted.peer);
+  act.makeFolder(inHome.work(probe.home, "mirror"));
+  act.write(
+    sendingPlace(probe.home, trust.name),
+    JSON.stringify({ generation: wanted.generation }),
+  );
+  const connection = await connect(context, trust);
+  try {
+    await pushThrough(context, trust, connection, wanted);
+  } finally {
+    connection.close();
+  }
+};
+
+async function pushThrough(
+  context: CallContext,
+  trust: Trust,
+  connection: Connection,
+  wanted: PushArgs,
+): Promise<void> {
+  const { probe, act, say, signal } = context;
+  const place = `${wanted.generation}${ARRIVING}/`;
+  const scanned = scanFor(probe, trust.name, wanted.with_release);
+  const out = new Set([...wanted.held_back.map((one) => one.path), ...wanted.refused]);
+  const files = scanned.files.filter((one) => !out.has(one.path));
+  const hashes = homeHashes(probe);
+  const models = modelHashes(probe);
+  const send = (paths: readonly string[], anew: boolean) =>
+    sendFiles(context, trust, connection, {
+      from: probe.home,
+      paths,
+      to: place,
+      last: anew ? null : wanted.last,
+      anew,
+      label: `files to ${trust.name}`,
+    });
+  const tree = send(
+    files.map((one) => one.path),
+    false,
+  );
+  tree.catch(() => undefined); // it is awaited below, also where hashing fails first
+  // hashed while they travel: what turns out to be damaged is not named in the commit, and so never gets a name over there
+  const travelling = sendModels(context, trust, connection, wanted.models);
+  travelling.catch(() => undefined);
+  const sent = await soundModels(context, models, wanted.models);
+  let listed = await listFiles(files, hashes, signal);
+  await tree;
+  await travelling;
+  hashes.save(act);
+  models.save(act);
+  for (let turn = 1; ; turn++) {
+    signal.throwIfAborted();
+    const manifest: Manifest = {
+      schema: WIRE,
+      from: probe.host,
+      generation: wanted.generation,
+      files: [...listed, ...wanted.held_back],
+      links: scanned.links,
+    };
+    const reply = await commitThere(context, trust, connection, wanted, manifest, sent);
+    if (reply.done) {
+      rememberManifest(probe, act, trust.name, manifest);
+      for (const why of reply.left) say.line(`Not put live on ${trust.name}: ${why}`);
+      if (reply.programs !== null) throw programsRefused(trust, reply.programs);
+      return;
+    }
+    if (turn >= TRIES) throw neverWhole(trust, [...reply.again, ...reply.models]);
+    say.detail({ again: reply.again.length, models: reply.models.length, turn });
+    const again = new Set(reply.again);
+    const fresh = scanFor(probe, trust.name, wanted.with_release).files.filter(
+      (one) => !out.has(one.path),
+    );
+    const now = new Map(fresh.map((one) => [one.path, one]));
+    await send(
+      reply.again.filter((path) => now.has(path)),
+      true,
+    );
+    const others = listed.filter((one) => !again.has(one.path));
+    const anew = fresh.filter((one) => again.has(one.path));
+    listed = [...others, ...(await listFiles(anew, hashes, signal))];
+    const back = sent.filter((one) => reply.models.includes(one.sha256));
+    await sendModels(context, trust, connection, back);
+  }
+}
+
+/** Hashes files; one that is gone by now is left out. */
+async function listFiles(
+  files: readonly FoundFile[],
+  hashes: Hashes,
+  signal: AbortSignal,
+): Promise<Listed[]> {
+  const listed: Listed[] = [];
+  for (const { path, bytes, key, grows } of files) {
+    try {
+      const sha256 = await hashes.of(path, key, bytes, signal);
+      listed.push({ path, bytes, sha256, ...(grows ? { grows } : {}) });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+  return listed;
+}
+
+/** Only models that are what their names say: what was not proven yet is read. What changed since it was proven was read before the plan. */
+async function soundModels(
+  { probe, say, signal }: CallContext,
+  hashes: Hashes,
+  models: readonly SentModel[],
+): Promise<readonly SentModel[]> {
+  const proven = new Set(
+    heldModels(probe, hashes)
+      .filter((one) => one.proven)
+      .map((one) => one.sha256),
+  );
+  const sound: SentModel[] = [];
+  for (const model of models) {
+    const { sha256 } = model;
+    const entry = probe.stat(inHome.store(probe.home, sha256));
+    if (!entry) continue;
+    const is = proven.has(sha256)
+      ? sha256
+      : await hashes.of(sha256, keyOf(entry), undefined, signal);
+    if (is === sha256) sound.push(model);
+    else say.line(`${inHome.store(probe.home, sha256)} is damaged: it is not sent`);
+  }
+  return sound;
+}
+
+async function sendModels(
+  context: CallContext,
+  trust: Trust,
+  connection: Connection,
+  models: readonly SentModel[],
+): Promise<void> {
+  if (models.length === 0) return;
+  await sendFiles(context, trust, connection, {
+    from: inHome.store(context.probe.home),
+    paths: models.map((one) => one.sha256),
+    to: `${MODELS}/`,
+    last: null,
+    anew: false,
+    inPlace: true,
+    label: `models to ${trust.name}`,
+  });
+}
+
+async function commitThere(
+  { probe, act, signal }: CallContext,
+  trust: Trust,
+  connection: Connection,
+  { changes, agreed, keep, release }: PushArgs,
+  manifest: Manifest,
+  models: readonly SentModel[],
+): Promise<CommitReply> {
+  const request: CommitRequest = { schema: WIRE, manifest, changes, agreed, models, keep, release };
+  act.remove(sendingPlace(probe.home, trust.name)); // from here on it may be live
+  const said = await ask(act, connection.argv, trust, ["commit"], {
+    input: JSON.stringify(request),
+    signal,
+    reads: [...manifest.files, ...models].reduce((sum, one) => sum + one.bytes, 0),
+  });
+  return parseCommitReply(said, trust.name);
+}
+
+/** Takes a generation back on the peer. */
+export const takeBack: Call = async (context, args) => {
+  const { probe, act } = context;
+  const { peer, generation } = args as unknown as PushArgs;
+  const sending = sendingPlace(probe.home, peer);
+  const said = probe.text(sending);
+  if (said !== undefined) {
+    act.remove(sending);
+    if (said === JSON.stringify({ generation })) return; // nothing of it went live
+  }
+  const trust = trustIn(context, peer);
+  const connection = await connect(context, trust);
+  try {
+    const answer = await ask(act, connection.argv, trust, ["back", generation]);
+    const { left } = documentOf(answer, peer);
+    if (!Array.isArray(left) || left.length === 0) return;
+    throw new ShelterError(
+      "mirror-left",
+      `taking back what ${peer} got`,
+      left.map(String).join("; "),
+      ["./bin/05_rsync_mirror"],
+    );
+  } finally {
+    connection.close();
+  }
+};
+
+/** The trust of a peer that a step names. */
+export function trustIn({ probe }: Pick<CallContext, "probe">, peer: Json | undefined): Trust {
+  const name = typeof peer === "string" ? peer : "";
+  const trust = name === "" ? undefined : readTrust(probe, name);
+  if (trust) return trust;
+  throw new ShelterError("not-paired", `mirroring to ${name}`, "this host is not paired with it", [
+    "./bin/shelter",
+    "pair",
+    name,
+  ]);
+}
+
+function programsRefused(trust: Trust, why: string): IntegrityError {
+  return new IntegrityError(
+    "programs-refused",
+    `putting the programs that were built for ${trust.name} live there`,
+    why,
+    ["./bin/shelter", "pair", trust.name],
+  );
+}
+
+function neverWhole(trust: Trust, paths: readonly string[]): IntegrityError {
+  const some = paths.slice(0, 5).join(", ");
+  return new IntegrityError(
+    "never-whole",
+    `mirroring to ${trust.name}`,
+    `${paths.length} files did not arrive as they were sent, ${TRIES} times over: ${some}`,
+    ["./bin/05_rsync_mirror", "--verbose"],
+  );
+}
+
+/** Where an arrival from a peer is put first. */
+export function fetchPlace(home: string, sha256: string): string {
+  return join(inHome.work(home, "mirror", "fetch"), sha256);
+}

@@ -1,0 +1,110 @@
+/** How the paired hosts are, for `status`: asked live and all at once; where one is silent, what is left of it here. */
+import { inHome } from "../keep/home.ts";
+import { readJournal } from "../keep/journal.ts";
+import { readStatus } from "../keep/status.ts";
+import { runningGateway } from "../gateway/client.ts";
+import { liveBuild } from "../llm/builds.ts";
+import { namedModels } from "../llm/store.ts";
+import { createAct } from "../machine/act.ts";
+import type { Probe } from "../machine/probe.ts";
+import { type Asked, askHost } from "../peer/ask.ts";
+import { type Contact, lastContact, noteContact } from "../peer/contact.ts";
+import { paired } from "../trust/store.ts";
+import type { Trust } from "../trust/offer.ts";
+import type { HostName } from "../unit.ts";
+import { isStale, type PeerSeen, readWatch, type WatchState } from "../watch/state.ts";
+import { boardOf } from "./board.ts";
+import type { Desk } from "./desk.ts";
+import type { ToldRow } from "../peer/word.ts";
+
+/** All that this host knows of one paired host. Times are UTC, ISO 8601. */
+export interface PeerKnown {
+  readonly name: HostName;
+  readonly asked: Asked;
+  /** What this host's watcher has seen of it; undefined where no watcher runs. */
+  readonly seen?: PeerSeen;
+  /** The last answer before this one. */
+  readonly before?: Contact;
+  /** What has arrived from it, and when. */
+  readonly mirror?: { readonly at: string; readonly scripts: readonly ToldRow[] };
+}
+
+/** What this host can do alone. */
+export interface Alone {
+  /** The gateway's own words of who serves; undefined where none answers. */
+  readonly gateway?: { readonly serves: string | null };
+  readonly engineLive: boolean;
+  readonly models: readonly string[];
+}
+
+/** Asks. Begins at once; the answers are there when they are awaited. */
+export async function knownPeers(desk: Desk): Promise<readonly PeerKnown[]> {
+  const { machine, probe } = desk;
+  const act = createAct(machine, probe);
+  const watch = readWatch(probe);
+  return Promise.all(
+    trusted(probe).map(async (trust): Promise<PeerKnown> => {
+      const before = lastContact(probe, trust.name);
+      const asked = await askHost(probe, act, trust);
+      if (asked.answered) noteContact(probe, act, asked.word);
+      const seen = seenBy(watch, trust.name, probe.now());
+      const mirror = asked.answered ? undefined : mirrored(probe, trust.name);
+      return {
+        name: trust.name,
+        asked,
+        ...(seen ? { seen } : {}),
+        ...(before ? { before } : {}),
+        ...(mirror ? { mirror } : {}),
+      };
+    }),
+  );
+}
+
+/** What works here without any other host. */
+export async function aloneHere(probe: Probe): Promise<Alone> {
+  const gateway = await runningGateway(probe).catch(() => undefined);
+  const serves = gateway?.status["serves"];
+  return {
+    ...(gateway ? { gateway: { serves: typeof serves === "string" ? serves : null } } : {}),
+    engineLive: liveBuild(probe) !== undefined,
+    models: namedModels(probe).flatMap(({ name, sha256 }) => (sha256 === undefined ? [] : [name])),
+  };
+}
+
+/** A damaged pairing is 00_check_structure's to name; the others are shown all the same. */
+function trusted(probe: Probe): readonly Trust[] {
+  try {
+    return paired(probe);
+  } catch {
+    return [];
+  }
+}
+
+function seenBy(
+  watch: WatchState | { readonly damaged: string } | undefined,
+  name: HostName,
+  now: number,
+): PeerSeen | undefined {
+  if (!watch || "damaged" in watch || isStale(watch, now)) return undefined;
+  return [...(watch.peer ? [watch.peer] : []), ...watch.others].find((one) => one.name === name);
+}
+
+/** Its board as it arrived here, through the links that lead into the mirror. */
+function mirrored(probe: Probe, name: HostName): PeerKnown["mirror"] {
+  const arrived = probe.stat(inHome.mirror(probe.home, name, "current"));
+  if (!arrived || !probe.stat(inHome.status(probe.home, name))) return undefined;
+  const board = boardOf(
+    (flag) => readStatus(probe, flag, name),
+    readJournal(probe, name),
+    probe.now(),
+  );
+  return {
+    at: new Date(arrived.mtime).toISOString(),
+    scripts: board.map(({ script, standing, why, at }) => ({
+      script,
+      standing,
+      ...(why === undefined ? {} : { why }),
+      ...(at === undefined ? {} : { at }),
+    })),
+  };
+}

@@ -1,0 +1,106 @@
+/** `shelter gateway run`: the gateway as a service. Keeps its document as this host is, and serves by it. */
+import { ShelterError } from "../errors.ts";
+import { runGateway } from "../gateway/run.ts";
+import { inHome } from "../keep/home.ts";
+import { takeLock } from "../keep/lock.ts";
+import type { Notifier } from "../machine/notify.ts";
+import { pause } from "../machine/pause.ts";
+import type { CallContext } from "../unit.ts";
+import { gatewayDocument, mayWrite } from "./gateway_document.ts";
+import { gatewayFacts, peersPem } from "./gateway_facts.ts";
+import { ensureKey } from "./key.ts";
+import { PeerLists } from "./peer_lists.ts";
+import { inServices } from "./places.ts";
+
+/** Between two looks at what the document is made from, in milliseconds: a pairing or a model is taken up within it. */
+const EVERY = 15_000;
+/** Name of the lock that the gateway holds while it runs. */
+const LOCK = "gateway";
+
+/**
+ * Serves until `context.signal` fires. A document of the operator's own is served by as it is.
+ * @throws what `runGateway` throws, and ShelterError "locked"
+ */
+export async function runGatewayService(context: CallContext, notifier: Notifier): Promise<void> {
+  const { probe, act, say, signal } = context;
+  const lock = await takeLock(probe, act, LOCK, { script: "08_shelter_cli" });
+  if ("busy" in lock) {
+    const why = `process ${lock.busy.pid} serves already, since ${lock.busy.since}`;
+    throw new ShelterError("locked", "starting the gateway", why, [
+      "systemctl",
+      "status",
+      "shelter-gateway",
+    ]);
+  }
+  const over = new AbortController();
+  const until = AbortSignal.any([signal, over.signal]);
+  let alive: ReturnType<typeof setInterval> | undefined;
+  try {
+    ensureKey(context, inServices.gatewayKey(probe.home));
+    // its peers are asked once it listens: a dead one would hold up the start
+    await keepDocument(context, new PeerLists());
+    const tending = tend(context, until);
+    // its ticks need the same event loop as every answer: where that hangs, systemd starts it anew
+    if (notifier.every !== undefined) alive = setInterval(() => notifier.alive(), notifier.every);
+    await runGateway(
+      {
+        probe,
+        onReady: ({ port, peersPort }) => {
+          const peers = peersPort === undefined ? "" : `; paired hosts come in at ${peersPort}`;
+          const where = `http://127.0.0.1:${port}/v1${peers}`;
+          say.line(`Listening on ${where}`);
+          notifier.ready(`listening on ${where}`);
+        },
+        onNote: (note) => say.line(note),
+      },
+      signal,
+    );
+    notifier.stopping();
+    over.abort(new Error("over"));
+    await tending;
+  } finally {
+    clearInterval(alive);
+    over.abort(new Error("over"));
+    await lock.release();
+  }
+}
+
+/** Looks again and again. What can't be read leaves the document as it is, and is said once. */
+async function tend(context: CallContext, signal: AbortSignal): Promise<void> {
+  const lists = new PeerLists();
+  let said = "";
+  while (!signal.aborted) {
+    let why = "";
+    try {
+      await keepDocument(context, lists, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      why = error instanceof ShelterError ? `${error.what}: ${error.why}` : String(error);
+    }
+    if (why !== "" && why !== said) context.say.line(`The document stays as it is: ${why}`);
+    said = why;
+    await pause(EVERY, signal);
+  }
+}
+
+/** Writes the document and the peers' certificates where they changed; with `ask`, peers are asked what they serve. */
+async function keepDocument(
+  { probe, act }: CallContext,
+  lists: PeerLists,
+  ask?: AbortSignal,
+): Promise<void> {
+  const path = inHome.gateway(probe.home);
+  if (!mayWrite(probe.text(path))) return;
+  const facts = await gatewayFacts(probe, ask);
+  ask?.throwIfAborted();
+  const pem = peersPem(probe);
+  const file = inServices.peers(probe.home);
+  if ((probe.text(file) ?? "") !== pem) act.write(file, pem, 0o600);
+  const now = performance.now();
+  const peers = facts.peers.map((one) => ({
+    ...one,
+    served: lists.take(one.name, one.served, now),
+  }));
+  const document = gatewayDocument({ ...facts, peers });
+  if (document !== facts.before) act.write(path, document, 0o600);
+}

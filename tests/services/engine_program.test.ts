@@ -1,0 +1,134 @@
+/** Which build the engine's service runs, with which models and how much memory, by what stands on the host. */
+import { afterEach, describe, expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { routerMemory, type Serving } from "../../lib/llm/router_memory.ts";
+import type { Profile } from "../../lib/llm/settings.ts";
+import { createProbe } from "../../lib/machine/probe.ts";
+import type { BenchResult } from "../../lib/llm/bench/results.ts";
+import { chosenBuild, promptSpeed } from "../../lib/services/engine_program.ts";
+import { engineFolder, GIVEN_UP } from "../../lib/services/places.ts";
+import { FAKE_HOME, fakeMachine, type FakeFile, type FakeWorld } from "../support/fake_machine.ts";
+import { BUILD_A, BUILD_B, servicesMachine } from "../support/services_world.ts";
+
+const made: FakeWorld[] = [];
+afterEach(() => {
+  for (const one of made.splice(0)) one.dispose();
+});
+
+describe("the build", () => {
+  /** Both builds installed by root, as the home has them. */
+  function probeOf(files: Readonly<Record<string, FakeFile>> = {}) {
+    const machine = servicesMachine({ builds: [BUILD_A, BUILD_B] });
+    const installed = Object.fromEntries(
+      [BUILD_A, BUILD_B].map((id) => [
+        engineFolder(id, "build-info.json"),
+        machine.files?.[`${FAKE_HOME}/runtime/llama.cpp/${id}/build-info.json`] ?? "",
+      ]),
+    );
+    const world = fakeMachine({ ...machine, files: { ...machine.files, ...installed, ...files } });
+    made.push(world);
+    return createProbe(world.machine, FAKE_HOME, "testhost");
+  }
+  const choice = { build: BUILD_A, before: BUILD_B };
+
+  test("is the installed one that the unit names, never one in the home", () => {
+    const build = chosenBuild(probeOf(), choice);
+    expect([build.id, build.program("llama-server")]).toEqual([
+      BUILD_A,
+      engineFolder(BUILD_A, "bin/llama-server"),
+    ]);
+  });
+
+  test("is the one before where that was given up, and the named one again when another was", () => {
+    expect(chosenBuild(probeOf({ [GIVEN_UP]: `${BUILD_A}\n` }), choice).id).toBe(BUILD_B);
+    expect(chosenBuild(probeOf({ [GIVEN_UP]: "b-000000000000\n" }), choice).id).toBe(BUILD_A);
+    expect(chosenBuild(probeOf({ [GIVEN_UP]: `${BUILD_A}\n` }), { build: BUILD_A }).id).toBe(
+      BUILD_A,
+    );
+  });
+
+  test("that is not there, or is another one's, is refused", () => {
+    const cut = { [engineFolder(BUILD_A, "build-info.json")]: "{" };
+    expect(() => chosenBuild(probeOf(cut), choice)).toThrow("holds no build");
+    expect(() => chosenBuild(probeOf(), { build: "b-000000000000" })).toThrow("holds no build");
+  });
+
+  test("is the home's live one for a person who names none", () => {
+    expect(chosenBuild(probeOf(), {}).folder).toBe(`${FAKE_HOME}/runtime/llama.cpp/${BUILD_A}`);
+  });
+});
+
+test("the speed is the newest measurement's of this model on this build", () => {
+  const result = (model: string, build: string, prompt: number, single?: number) =>
+    ({
+      model: { sha256: model },
+      build,
+      bench: { prompt: { median: prompt } },
+      served: single === undefined ? [] : [{ concurrent: 1, prompt: { median: single } }],
+    }) as unknown as BenchResult;
+  const results = [
+    result("m", "a", 10),
+    result("m", "a", 20, 15),
+    result("m", "b", 99),
+    result("n", "a", 98),
+  ];
+  expect(promptSpeed(results, "m", "a")).toBe(15);
+  expect(promptSpeed(results.slice(0, 1), "m", "a")).toBe(10);
+  expect(promptSpeed(results, "x", "a")).toBeUndefined();
+});
+
+describe("memory", () => {
+  const GIB = 2 ** 30;
+  const served = (gib: number, gpuLayers: Profile["gpuLayers"] = 0): Serving => ({
+    model: {
+      name: "m",
+      bytes: gib * GIB,
+      head: {
+        layers: 32,
+        kvBytesPerToken: 131_072,
+        vocabulary: 32_000,
+        embedding: 4096,
+        context: 8192,
+        types: [],
+      },
+    } as unknown as Serving["model"],
+    profile: { context: 4096, ubatch: 64, cacheTypeK: "f16", gpuLayers } as Profile,
+  });
+
+  test("is enough for the weights and the cache of all that may be loaded, and never the whole host's", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 0.1, max: 40, noNaN: true }), { minLength: 1, maxLength: 5 }),
+        fc.integer({ min: 2, max: 128 }),
+        (sizes, host) => {
+          const { models, most, promptCache } = routerMemory(
+            sizes.map((one) => served(one)),
+            host * GIB,
+          );
+          expect(most).toBeLessThanOrEqual(host * GIB * 0.9);
+          expect(models).toBeGreaterThanOrEqual(1);
+          expect(models).toBeLessThanOrEqual(sizes.length);
+          const loaded = sizes.toSorted((a, b) => b - a).slice(0, models);
+          const wanted = loaded.reduce(
+            (sum, one) => sum + (one + 0.5) * GIB + promptCache * 2 ** 20,
+            0,
+          );
+          expect(most).toBeGreaterThanOrEqual(Math.min(wanted, host * GIB * 0.9) - 1);
+          // more than one is loaded only where it is comfortable
+          if (models > 1) expect(wanted).toBeLessThanOrEqual(host * GIB * 0.75);
+        },
+      ),
+    );
+  });
+
+  test("one at a time where a GPU is used, as many as fit where none is", () => {
+    expect(routerMemory([served(1), served(1), served(1)], 16 * GIB).models).toBe(3);
+    expect(routerMemory([served(1), served(1, 20)], 16 * GIB).models).toBe(1);
+    expect(routerMemory([served(7), served(7), served(1)], 16 * GIB).models).toBe(1);
+  });
+
+  test("finished prompts may take a sixteenth of the host, within bounds", () => {
+    const caches = [0.5, 8, 64].map((gib) => routerMemory([served(0.1)], gib * GIB).promptCache);
+    expect(caches).toEqual([64, 512, 2048]);
+  });
+});
