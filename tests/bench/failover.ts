@@ -200,17 +200,13 @@ function of(disturbance: Disturbance, run: Run, undisturbed: ReadonlySet<string>
   });
   return [
     figure("answers lost", "answers", { atMost: 0 }, lost.length),
-    // an engine's own sums hang on who else asks: not every difference is a seam
-    ...(carried.length === 0
-      ? []
-      : [
-          figure(
-            "carried over, equal to the undisturbed",
-            "of all",
-            { atLeast: 1 },
-            equal.length / carried.length,
-          ),
-        ]),
+    // an engine's own sums hang on who else asks: not every difference is a seam. Where nothing was carried over, nothing was shown
+    figure(
+      "carried over, equal to the undisturbed",
+      "of all",
+      { atLeast: 1 },
+      carried.length === 0 ? 0 : equal.length / carried.length,
+    ),
     ...(disturbance.silence === undefined
       ? []
       : [figure("longest silence of a stream", "ms", { atMost: disturbance.silence }, silence)]),

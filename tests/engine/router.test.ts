@@ -69,6 +69,20 @@ const ALIASES: Readonly<Record<string, readonly string[]>> = {
   fit: ["--fit"],
 };
 
+test("threads that wait spin briefly, in the router and in each of its instances", () => {
+  const engines = readdirSync("/proc").flatMap((pid) => {
+    try {
+      const line = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      const ours = line.includes(place.home) && line.split("\0", 1)[0]?.endsWith("llama-server");
+      return ours ? [readFileSync(`/proc/${pid}/environ`, "utf8").split("\0")] : [];
+    } catch {
+      return []; // it has ended
+    }
+  });
+  expect(engines.length).toBeGreaterThanOrEqual(2);
+  for (const environment of engines) expect(environment).toContain("GOMP_SPINCOUNT=1000");
+});
+
 test("no port answers without the key, and the key stands in no command line or environment", async () => {
   const own = readdirSync("/proc").filter((pid) => {
     try {
