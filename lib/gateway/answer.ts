@@ -2,8 +2,9 @@
 import { engineBody, type Ask } from "./ask.ts";
 import { readBounded, engineBodyLimit } from "./bounded.ts";
 import type { Counts } from "./counts.ts";
-import type { Engine } from "./engine.ts";
-import { engineRefusal, Refusal } from "./errors.ts";
+import type { Engine, OpenStream } from "./engine.ts";
+import { engineRefusal, Refusal, Unable } from "./errors.ts";
+import { exchange } from "./exchange.ts";
 import { sameModel, wantedModel, type Wanted } from "./mapping.ts";
 import type { ModelConfig } from "./config.ts";
 import { parsePiece, type Piece } from "./piece.ts";
@@ -86,7 +87,11 @@ async function* happen(
       } else {
         const body = JSON.stringify(engineBody(ask, wanted.at(engine.name)?.name, splicer.said));
         let silent = true;
-        for await (const piece of pieces(engine, PATHS[ask.kind], body, signal)) {
+        for await (const piece of exchange(
+          engine,
+          { path: PATHS[ask.kind], body, signal },
+          (response, stream) => pieces(engine, response, stream),
+        )) {
           const chunks = splicer.take(piece);
           if (silent) {
             silent = false;
@@ -144,83 +149,51 @@ async function* happen(
 /** Faults that say nothing of the engine, or for which it was judged already. */
 const SPARED: ReadonlySet<StreamFault["kind"]> = new Set(["condemned", "stalled", "busy"]);
 
-/** The engine refuses this request. `final`: another would too, for it is the request's own fault. */
-class Unable extends Error {
-  constructor(
-    readonly refusal: Refusal,
-    readonly final: boolean,
-  ) {
-    super(refusal.message);
-  }
-}
-
-/** The pieces of one engine's stream, to its very end. @throws StreamFault, Unable, or the reason of `signal` */
+/** The pieces of one engine's stream, to its very end. @throws StreamFault or Unable */
 async function* pieces(
   engine: Engine,
-  path: string,
-  body: string,
-  signal: AbortSignal,
+  response: Response,
+  stream: OpenStream,
 ): AsyncGenerator<Piece, void> {
-  const ending = new AbortController();
-  const leave = () => ending.abort(signal.reason);
-  const stream = engine.enter((fault) => ending.abort(fault), body.length);
-  signal.addEventListener("abort", leave, { once: true });
-  try {
-    const response = await engine.dial(engine.config.url + path, {
-      method: "POST",
-      headers: engine.headers(),
-      body,
-      signal: ending.signal,
-    });
-    if (response.status !== 200) await refuse(engine, response);
-    if (
-      !response.body ||
-      !(response.headers.get("content-type") ?? "").startsWith("text/event-stream")
-    ) {
-      throw new StreamFault("malformed", "the engine's answer is no stream");
-    }
-    const reader = new EventReader();
-    let last = performance.now();
-    let timings: Piece["timings"];
-    for await (const bytes of response.body as unknown as AsyncIterable<Uint8Array>) {
-      engine.heard(stream);
-      for (const event of reader.push(bytes)) {
-        const piece = parsePiece(event);
-        if (piece === "done") {
-          engine.learn(timings);
-          return;
-        }
-        if (piece.error) throw gaveUp(piece.error);
-        timings = piece.timings ?? timings;
-        const now = performance.now();
-        const { flow } = stream;
-        const begun = flow.progress !== undefined || flow.speaking;
-        stream.flow = {
-          asked: flow.asked,
-          slowest: begun ? Math.max(flow.slowest, now - last) : 0,
-          speaking:
-            flow.speaking || piece.added.some((one) => one.content !== "" || one.reasoning !== ""),
-          ...(piece.progress
-            ? { progress: piece.progress }
-            : flow.progress
-              ? { progress: flow.progress }
-              : {}),
-        };
-        last = now;
-        yield piece;
-      }
-    }
-    throw new StreamFault("cut", `the stream of ${engine.name} was cut`);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (ending.signal.aborted) throw ending.signal.reason as Error;
-    if (error instanceof StreamFault || error instanceof Unable) throw error;
-    throw new StreamFault("cut", `${engine.name} can't be reached`);
-  } finally {
-    signal.removeEventListener("abort", leave);
-    engine.leave(stream);
-    ending.abort(new Error("over")); // whoever leaves early stops the engine's work
+  if (response.status !== 200) await refuse(engine, response);
+  if (
+    !response.body ||
+    !(response.headers.get("content-type") ?? "").startsWith("text/event-stream")
+  ) {
+    throw new StreamFault("malformed", "the engine's answer is no stream");
   }
+  const reader = new EventReader();
+  let last = performance.now();
+  let timings: Piece["timings"];
+  for await (const bytes of response.body as unknown as AsyncIterable<Uint8Array>) {
+    engine.heard(stream);
+    for (const event of reader.push(bytes)) {
+      const piece = parsePiece(event);
+      if (piece === "done") {
+        engine.learn(timings);
+        return;
+      }
+      if (piece.error) throw gaveUp(piece.error);
+      timings = piece.timings ?? timings;
+      const now = performance.now();
+      const { flow } = stream;
+      const begun = flow.progress !== undefined || flow.speaking;
+      stream.flow = {
+        asked: flow.asked,
+        slowest: begun ? Math.max(flow.slowest, now - last) : 0,
+        speaking:
+          flow.speaking || piece.added.some((one) => one.content !== "" || one.reasoning !== ""),
+        ...(piece.progress
+          ? { progress: piece.progress }
+          : flow.progress
+            ? { progress: flow.progress }
+            : {}),
+      };
+      last = now;
+      yield piece;
+    }
+  }
+  throw new StreamFault("cut", `the stream of ${engine.name} was cut`);
 }
 
 /** How long an engine that says it is busy is left alone, at most, in milliseconds. */

@@ -1,8 +1,9 @@
 /** Embeddings: asked whole, and asked again elsewhere when an engine fails, for nothing of them was shown. */
 import type { Kitchen } from "./answer.ts";
 import { readBounded } from "./bounded.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, OpenStream } from "./engine.ts";
 import { engineRefusal, Refusal } from "./errors.ts";
+import { exchange } from "./exchange.ts";
 import { WHOLE_LIMIT } from "./limits.ts";
 import { wantedModel } from "./mapping.ts";
 import { fields, type Fields } from "./piece.ts";
@@ -73,28 +74,11 @@ export async function askWhole(
   body: string,
   signal: AbortSignal,
 ): Promise<{ readonly status: number; readonly text: string }> {
-  const ending = new AbortController();
-  const leave = () => ending.abort(signal.reason);
-  const stream = engine.enter((fault) => ending.abort(fault), body.length);
-  signal.addEventListener("abort", leave, { once: true });
-  try {
-    const response = await engine.dial(engine.config.url + path, {
-      method: "POST",
-      headers: engine.headers(),
-      body,
-      signal: ending.signal,
-    });
+  const read = async function* (response: Response, stream: OpenStream) {
     const text = await readBounded(response, WHOLE_LIMIT);
     engine.heard(stream);
-    return { status: response.status, text };
-  } catch (error) {
-    signal.throwIfAborted();
-    if (ending.signal.aborted) throw ending.signal.reason as Error;
-    if (error instanceof StreamFault) throw error;
-    throw new StreamFault("cut", `${engine.name} can't be reached`);
-  } finally {
-    signal.removeEventListener("abort", leave);
-    engine.leave(stream);
-    ending.abort(new Error("over"));
-  }
+    yield { status: response.status, text };
+  };
+  for await (const whole of exchange(engine, { path, body, signal }, read)) return whole;
+  throw new StreamFault("cut", `${engine.name} said nothing`);
 }

@@ -47,6 +47,16 @@ export function errorReply(
   };
 }
 
+/** The engine refuses this request. `final`: another would too, for it is the request's own fault. */
+export class Unable extends Error {
+  constructor(
+    readonly refusal: Refusal,
+    readonly final: boolean,
+  ) {
+    super(refusal.message);
+  }
+}
+
 /** Longest message of an engine that is passed on, in characters. */
 const WORDS = 500;
 
