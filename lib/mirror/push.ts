@@ -1,7 +1,8 @@
-/** Sending a generation: one connection, files and models side by side, hashed here while they travel, checked there before they go live. */
+/** Sending a generation: one connection, files and models side by side, files hashed here while they travel, all checked there before they go live. */
 import { join } from "node:path";
 import { IntegrityError, ShelterError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
+import type { Probe } from "../machine/probe.ts";
 import { readTrust } from "../trust/store.ts";
 import type { Trust } from "../trust/offer.ts";
 import type { Call, CallContext, Json } from "../unit.ts";
@@ -91,15 +92,15 @@ async function pushThrough(
     false,
   );
   tree.catch(() => undefined); // it is awaited below, also where hashing fails first
-  // hashed while they travel: what turns out to be damaged is not named in the commit, and so never gets a name over there
+  heldModels(probe, models); // what is remembered of the others stays remembered
+  const keys = new Map(wanted.models.map(({ sha256 }) => [sha256, modelKeyNow(probe, sha256)]));
   const travelling = sendModels(context, trust, connection, wanted.models);
   travelling.catch(() => undefined);
-  const sent = await soundModels(context, models, wanted.models);
+  let sent = wanted.models.filter(({ sha256 }) => keys.get(sha256) !== undefined);
   let listed = await listFiles(files, hashes, signal);
   await tree;
   await travelling;
   hashes.save(act);
-  models.save(act);
   for (let turn = 1; ; turn++) {
     signal.throwIfAborted();
     const manifest: Manifest = {
@@ -112,6 +113,11 @@ async function pushThrough(
     const reply = await commitThere(context, trust, connection, wanted, manifest, sent);
     if (reply.done) {
       rememberManifest(probe, act, trust.name, manifest);
+      for (const { sha256 } of sent) {
+        const key = modelKeyNow(probe, sha256);
+        if (key !== undefined && key === keys.get(sha256)) models.note(sha256, key, sha256);
+      }
+      models.save(act);
       for (const why of reply.left) say.line(`Not put live on ${trust.name}: ${why}`);
       if (reply.programs !== null) throw programsRefused(trust, reply.programs);
       return;
@@ -130,7 +136,12 @@ async function pushThrough(
     const others = listed.filter((one) => !again.has(one.path));
     const anew = fresh.filter((one) => again.has(one.path));
     listed = [...others, ...(await listFiles(anew, hashes, signal))];
-    const back = sent.filter((one) => reply.models.includes(one.sha256));
+    const back = await soundModels(
+      context,
+      models,
+      sent.filter((one) => reply.models.includes(one.sha256)),
+    );
+    sent = sent.filter((one) => !reply.models.includes(one.sha256) || back.includes(one));
     await sendModels(context, trust, connection, back);
   }
 }
@@ -153,29 +164,31 @@ async function listFiles(
   return listed;
 }
 
-/** Only models that are what their names say: what was not proven yet is read. What changed since it was proven was read before the plan. */
+/**
+ * Of models that did not arrive as their names say, those that are sound here. The peer hashes each that arrives and gives it no name unless it is right, so
+ * this side reads them only then; what changed here since it was proven was read before the plan.
+ */
 async function soundModels(
-  { probe, say, signal }: CallContext,
+  { probe, act, say, signal }: CallContext,
   hashes: Hashes,
   models: readonly SentModel[],
 ): Promise<readonly SentModel[]> {
-  const proven = new Set(
-    heldModels(probe, hashes)
-      .filter((one) => one.proven)
-      .map((one) => one.sha256),
-  );
   const sound: SentModel[] = [];
   for (const model of models) {
-    const { sha256 } = model;
-    const entry = probe.stat(inHome.store(probe.home, sha256));
-    if (!entry) continue;
-    const is = proven.has(sha256)
-      ? sha256
-      : await hashes.of(sha256, keyOf(entry), undefined, signal);
-    if (is === sha256) sound.push(model);
-    else say.line(`${inHome.store(probe.home, sha256)} is damaged: it is not sent`);
+    signal.throwIfAborted();
+    const is = await hashes.anew(model.sha256);
+    if (is === model.sha256) sound.push(model);
+    else if (is !== undefined)
+      say.line(`${inHome.store(probe.home, model.sha256)} is damaged: it is not sent`);
   }
+  hashes.save(act);
   return sound;
+}
+
+/** The key of a model's file as it is now; undefined where it is gone. */
+function modelKeyNow(probe: Probe, sha256: string): string | undefined {
+  const entry = probe.stat(inHome.store(probe.home, sha256));
+  return entry && keyOf(entry);
 }
 
 async function sendModels(

@@ -23,6 +23,7 @@ import { keyOf } from "../scan.ts";
 import { foldersOn } from "../way.ts";
 import type { CommitReply, CommitRequest, Manifest } from "../wire.ts";
 import { applyChange } from "./apply.ts";
+import { flush } from "./flush.ts";
 import { arrivingModel, placeModels } from "./models.ts";
 import { type CommitRecord, keptFile, missingFolders, writeRecord } from "./record.ts";
 import { placeRelease } from "./release.ts";
@@ -81,7 +82,7 @@ export async function commit(
   const files = new Map(live?.manifest.files.map((one) => [one.path, one]));
   const last = live && { folder: generationPlace(probe.home, from, live.generation), files };
   // all data is here by now: the disk takes it while the hashes are taken
-  const flushed = flush(context, arriving);
+  const flushed = flush(act, arriving);
   flushed.catch(() => undefined);
   const verified = await verifyArrived(context, arriving, manifest, last);
   const bad = await placeModels(
@@ -179,14 +180,6 @@ function refuseForeign(
   }
   const foreign = changes.find((one) => !isShared(one.path));
   if (foreign) throw refuse(`${foreign.path} has one writer, and it is not ${from}`);
-}
-
-/** What arrived is on the disk before it goes live: one flush of the file system, not one per file. */
-async function flush({ act }: CallContext, folder: string): Promise<void> {
-  const ran = await act.run(["sync", "--file-system", act.real(folder)], { timeout: 0 });
-  if (ran.code !== 0) {
-    throw new ShelterError("not-flushed", `flushing ${folder}`, ran.stderr.trim() || `${ran.code}`);
-  }
 }
 
 /** True where the peer's folder is to be linked in: the generation has it, and nothing of somebody else's has its name. */

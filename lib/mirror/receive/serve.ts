@@ -9,6 +9,7 @@ import { checkRsync, MODELS, OFFERED } from "../rsync_words.ts";
 import { DOCUMENT_LIMIT, isPlainPath, parseCommit, WIRE } from "../wire.ts";
 import { takeGenerationBack } from "./back.ts";
 import { commit, withArrivalLock } from "./commit.ts";
+import { flushWhile } from "./flush.ts";
 import { stateFor } from "./state.ts";
 import { removeLinks } from "./verify.ts";
 
@@ -110,7 +111,8 @@ async function rsync(
     if (checked.kind === "models") act.makeFolder(join(cwd, MODELS));
     const setpriv = probe.which("setpriv");
     const tied = setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--"];
-    const ran = await act.run([...tied, ...checked.words], { cwd, terminal: true });
+    const running = act.run([...tied, ...checked.words], { cwd, terminal: true });
+    const ran = await (checked.kind === "offered" ? running : flushWhile(act, cwd, running));
     if (checked.kind === "offered") act.remove(join(cwd, OFFERED));
     return ran.code;
   };
