@@ -2,13 +2,14 @@
 import type { End, Entry } from "../keep/journal.ts";
 import { isDone, type DamagedStatus, type Status } from "../keep/status.ts";
 import { ROSTER, type RosterRow } from "../roster.ts";
-import { WATCHER } from "../services/kind.ts";
+import { WATCHER, type Kind } from "../services/kind.ts";
 import { SHELTER_ID } from "./names.ts";
 import { STAGES } from "./stages.ts";
 import type { Json, Outcome, ScriptId } from "../unit.ts";
 
-/** "open": never ran, or was taken back. "stale": it held once, and may not any more. "absent": not part of this build. */
-export type Standing = "done" | "open" | "failed" | "stale" | "absent";
+/** "open": never ran, or was taken back. "stale": it held once, and may not any more. "elsewhere": for the other kind
+ * of host, and refused here. "absent": not part of this build. */
+export type Standing = "done" | "open" | "failed" | "stale" | "elsewhere" | "absent";
 
 /** One script at a glance. */
 export interface BoardRow {
@@ -30,11 +31,13 @@ export interface BoardRow {
  * @param statusOf reads the status file of a flag.
  * @param entries the host's journal, oldest first.
  * @param now milliseconds since 1970.
+ * @param kind of the host; where it is not given, what a watcher's script found itself at its last run counts.
  */
 export function boardOf(
   statusOf: (flag: string) => Status | DamagedStatus | undefined,
   entries: readonly Entry[],
   now: number,
+  kind?: Kind,
 ): readonly BoardRow[] {
   const factsOf = (script: ScriptId): Json | undefined => {
     const status = statusOf(ROSTER.find((row) => row.id === script)?.flag ?? "");
@@ -42,7 +45,9 @@ export function boardOf(
   };
   const measured = whatIsMeasured(factsOf);
   return ROSTER.map((row) => {
-    const standing = standingOf(row, statusOf(row.flag), entries, now);
+    const status = statusOf(row.flag);
+    const other = forOtherKind(row.id, kind ?? kindFound(status));
+    const standing = standingOf(row, status, entries, now);
     return row.id === "04_llm_benchmark" && standing.standing === "done" && measured !== undefined
       ? { ...standing, standing: "stale", why: measured, fix: [`./bin/${row.id}`] }
       : standing;
@@ -67,8 +72,6 @@ function standingOf(
   if (wasTakenBack(row.id, entries)) {
     return { ...last, standing: "open", why: "it was taken back", fix };
   }
-  const other = forOtherKind(row.id, status.facts);
-  if (other !== undefined) return { ...last, standing: "open", why: other };
   if (!isDone(status)) {
     const because = lastEndOf(row.id, entries)?.why;
     return { ...last, standing: "failed", ...(because === undefined ? {} : { why: because }), fix };
@@ -136,18 +139,24 @@ function lastEndOf(script: ScriptId, entries: readonly Entry[]): End | undefined
   return entries.findLast((one): one is End => one.kind === "end" && one.script === script);
 }
 
-/** Why a watcher's script does not concern this host, by what it found itself: each host has one. */
-function forOtherKind(script: ScriptId, facts: Json): string | undefined {
-  const kind = members(facts)?.["kind"];
-  const own = kind === "phantom" || kind === "shadow" ? WATCHER[kind] : undefined;
-  const isOne = Object.values(WATCHER).includes(script);
-  return own === undefined || !isOne || own === script
-    ? undefined
-    : `this host's watcher is ${own}`;
+/** The row of a watcher's script that is not this host's: each kind of host has one, and the other's is refused. */
+function forOtherKind(script: ScriptId, kind: Kind | undefined): BoardRow | undefined {
+  const row = ROSTER.find((one) => one.id === script);
+  const own = kind && WATCHER[kind];
+  if (!row || !own || own === script || !Object.values(WATCHER).includes(script)) return undefined;
+  const why = `this host's watcher is ${own}`;
+  return { script, summary: row.summary, standing: "elsewhere", why };
+}
+
+/** The kind of host that a watcher's script found at its last run. */
+function kindFound(status: Status | DamagedStatus | undefined): Kind | undefined {
+  if (status === undefined || "damaged" in status) return undefined;
+  const kind = members(status.facts)?.["kind"];
+  return kind === "phantom" || kind === "shadow" ? kind : undefined;
 }
 
 /**
- * What to do next: the first script, in running order, that is part of this build, does not stand and is not being run. What `up` does not run and nobody
+ * What to do next: the first script, in running order, that is part of this build and for this host, does not stand and is not being run. What `up` does not run and nobody
  * ever ran is the operator's choice, and nothing to be told.
  */
 export function nextOf(

@@ -13,6 +13,7 @@ import { paired } from "../trust/store.ts";
 import type { Trust } from "../trust/offer.ts";
 import type { HostName } from "../unit.ts";
 import { isStale, type PeerSeen, readWatch, type WatchState } from "../watch/state.ts";
+import { kindIn } from "../services/kind.ts";
 import { boardOf } from "./board.ts";
 import type { Desk } from "./desk.ts";
 import type { ToldRow } from "../peer/word.ts";
@@ -48,7 +49,7 @@ export async function knownPeers(desk: Desk): Promise<readonly PeerKnown[]> {
       const asked = await askHost(probe, act, trust);
       if (asked.answered) noteContact(probe, act, asked.word);
       const seen = seenBy(watch, trust.name, probe.now());
-      const mirror = asked.answered ? undefined : mirrored(probe, trust.name);
+      const mirror = asked.answered ? undefined : await mirrored(probe, trust.name);
       return {
         name: trust.name,
         asked,
@@ -90,13 +91,14 @@ function seenBy(
 }
 
 /** Its board as it arrived here, through the links that lead into the mirror. */
-function mirrored(probe: Probe, name: HostName): PeerKnown["mirror"] {
+async function mirrored(probe: Probe, name: HostName): Promise<PeerKnown["mirror"]> {
   const arrived = probe.stat(inHome.mirror(probe.home, name, "current"));
   if (!arrived || !probe.stat(inHome.status(probe.home, name))) return undefined;
   const board = boardOf(
     (flag) => readStatus(probe, flag, name),
     readJournal(probe, name),
     probe.now(),
+    await kindIn(probe, name),
   );
   return {
     at: new Date(arrived.mtime).toISOString(),

@@ -14,6 +14,7 @@ import { boardOf, nextOf, type BoardRow, type Standing } from "./board.ts";
 import { asJson, textOf, type Command, type Desk, type Spoken } from "./desk.ts";
 import { peerLines } from "./peers_lines.ts";
 import { type PeerView, peerView } from "./peers_view.ts";
+import { kindIn } from "../services/kind.ts";
 import { readWatch, withoutMemory } from "../watch/state.ts";
 import { runningNow } from "./running.ts";
 import { watchLines } from "./watch_lines.ts";
@@ -23,14 +24,20 @@ import { suggestionsOf } from "./trends.ts";
 const MARKS: Readonly<Record<Standing, readonly [mark: string, colour: Colour, word: string]>> = {
   done: ["✓", "sage", "done"],
   open: ["○", "steel", "open"],
+  elsewhere: ["·", "slate", "not for this host"],
   failed: ["✗", "rust", "failed"],
   stale: ["~", "copper", "stale"],
   absent: ["·", "slate", "not part of this build"],
 };
 
 /** The board of a host. */
-export function boardFrom({ probe }: Pick<Desk, "probe">, host: string): readonly BoardRow[] {
-  return boardOf((flag) => readStatus(probe, flag, host), readJournal(probe, host), probe.now());
+export async function boardFrom(
+  { probe }: Pick<Desk, "probe">,
+  host: string,
+): Promise<readonly BoardRow[]> {
+  const kind = await kindIn(probe, host);
+  const statusOf = (flag: string) => readStatus(probe, flag, host);
+  return boardOf(statusOf, readJournal(probe, host), probe.now(), kind);
 }
 
 /** `shelter status` */
@@ -48,7 +55,7 @@ export const status: Command = async (desk) => {
       ["./bin/shelter", "status"],
     );
   }
-  const board = boardFrom(desk, host);
+  const board = await boardFrom(desk, host);
   const running = host === place.host ? runningNow(probe, createAct(desk.machine, probe)) : [];
   const killed = openRuns(readJournal(probe, host)).filter(
     (one) => !running.some((now) => now.script === one.script),
@@ -127,7 +134,7 @@ function ofPeer({ probe, place }: Desk, peer: PeerView): Spoken {
 
 /** `shelter next` */
 export const next: Command = async (desk) => {
-  const row = nextOf(boardFrom(desk, desk.place.host));
+  const row = nextOf(await boardFrom(desk, desk.place.host));
   return {
     exit: row ? EXIT.planned : 0,
     json: asJson({
@@ -155,9 +162,14 @@ export function boardLines(board: readonly BoardRow[], now: number): readonly st
     const when = row.at === undefined ? "" : `, ${age(now - Date.parse(row.at))}`;
     const why = row.why === undefined ? "" : `: ${printable(row.why)}`;
     const told = row.standing === "open" ? `${word}${why}: ${row.summary}` : `${word}${when}${why}`;
-    const line = `  ${paint(colour, mark)} ${paint(row.standing === "absent" ? "slate" : "steel", row.script.padEnd(names))}  `;
+    const line = `  ${paint(colour, mark)} ${paint(isNothingHere(row.standing) ? "slate" : "steel", row.script.padEnd(names))}  `;
     return line + paint(colour, cut(told, room - names - 6));
   });
+}
+
+/** Rows that this host has nothing to do with. */
+function isNothingHere(standing: Standing): boolean {
+  return standing === "absent" || standing === "elsewhere";
 }
 
 /** How long ago, in words; a clock that went back makes it "in the future". */

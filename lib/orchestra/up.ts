@@ -9,6 +9,7 @@ import { createVoice } from "../report/voice.ts";
 import { duration, printable } from "../report/text.ts";
 import type { Failure, Outcome, RunReport, ScriptId } from "../unit.ts";
 import { answerOf, askModel, type Answer } from "./ask.ts";
+import type { Standing } from "./board.ts";
 import { conduct, type Conducted, type Conductor } from "./conduct.ts";
 import { asJson, loadUnit, othersOf, textOf, wantFor, type Command, type Desk } from "./desk.ts";
 import { installAsRoot } from "./packages.ts";
@@ -80,7 +81,7 @@ export const up: Command = async (desk) => {
       ...warningLines(runs, verbose),
       ...(error ? errorLines(error, layout(verbose)) : []),
       "",
-      ...openLines(desk),
+      ...(await openLines(desk)),
       "",
       ...unaskedTogether(runs, suggestionsOf(pastRuns(probe), probe.now()), verbose),
       "",
@@ -106,13 +107,12 @@ async function withPackages(
 }
 
 /** What `up` leaves to the operator, each with its command. */
-function openLines(desk: Desk): readonly string[] {
+async function openLines(desk: Desk): Promise<readonly string[]> {
   const { paint } = layout(false);
-  const board = boardFrom(desk, desk.place.host);
+  const board = await boardFrom(desk, desk.place.host);
   const ran = new Set<string>([...STAGES.map((stage) => stage.script), OWN]);
-  const open = board.filter(
-    (row) => !ran.has(row.script) && row.standing !== "done" && row.standing !== "absent",
-  );
+  const nothing: readonly Standing[] = ["done", "absent", "elsewhere"];
+  const open = board.filter((row) => !ran.has(row.script) && !nothing.includes(row.standing));
   const absent = board.filter((row) => row.standing === "absent");
   return [
     paint("dark_gold", "Left open: up never touches kernel, firmware, services or the boot"),

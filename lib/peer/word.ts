@@ -7,6 +7,7 @@ import { boardOf, type Standing } from "../orchestra/board.ts";
 import { type Running, runningNow } from "../orchestra/running.ts";
 import { type Release, RELEASE } from "../release.ts";
 import type { HostName, ScriptId } from "../unit.ts";
+import { kindIn } from "../services/kind.ts";
 import { readWatch, type WatchState, withoutMemory } from "../watch/state.ts";
 import { holdingsOf, type Holdings } from "./holdings.ts";
 
@@ -36,7 +37,8 @@ export interface Word {
 
 /** This host's word. */
 export async function collectWord(probe: Probe, act: Pick<Act, "real">): Promise<Word> {
-  const board = boardOf((flag) => readStatus(probe, flag), readJournal(probe), probe.now());
+  const kind = await kindIn(probe, probe.host);
+  const board = boardOf((flag) => readStatus(probe, flag), readJournal(probe), probe.now(), kind);
   const watch = readWatch(probe);
   return {
     schema: 1,

@@ -35,7 +35,7 @@ function releaseIn(value: unknown): Release | undefined {
   return { version, commit, dirty: dirty === true, target, bun };
 }
 
-const STANDINGS: readonly Standing[] = ["done", "open", "failed", "stale", "absent"];
+const STANDINGS: readonly Standing[] = ["done", "open", "failed", "stale", "elsewhere", "absent"];
 
 function rowIn(value: unknown): ToldRow | undefined {
   const { script, standing, why, at } = members(value);

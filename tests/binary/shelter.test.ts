@@ -51,7 +51,9 @@ for (const way of WAYS) {
         outcome: string;
       };
       expect(scripts.map((row) => row.script)).toEqual(ROSTER.map((row) => row.id));
-      expect(new Set(scripts.map((row) => row.standing))).toEqual(new Set(["open", "absent"]));
+      expect(new Set(scripts.map((row) => row.standing))).toEqual(
+        new Set(["open", "elsewhere", "absent"]),
+      );
       expect([outcome, next]).toEqual(["converged", ["./bin/00_check_structure"]]);
       expect(madeIn(at.folder)).toEqual([]);
     });

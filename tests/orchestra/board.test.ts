@@ -189,19 +189,49 @@ test("next is never what up does not run, unless it was run and does not stand",
   );
 });
 
-test("the other kind of host's watcher is none of this host's business, once it said so", () => {
-  const rows = (script: ScriptId, kind: string) => {
-    const one = { ...status(script, "blocked", 0), facts: { kind } };
-    return boardOf((flag) => (flag === one.flag ? one : undefined), [], NOW);
-  };
+describe("the other kind of host's watcher", () => {
+  const WATCHERS = { phantom: "06_phantom_watchdog", shadow: "06_shadow_control" } as const;
   const row = (all: readonly BoardRow[], script: ScriptId) =>
     all.find((one) => one.script === script);
-  const other = row(rows("06_phantom_watchdog", "shadow"), "06_phantom_watchdog");
-  expect(other).toMatchObject({
-    standing: "open",
-    why: "this host's watcher is 06_shadow_control",
+  const kinds = [
+    ["phantom", "shadow"],
+    ["shadow", "phantom"],
+  ] as const;
+
+  test.each(kinds)("is none of a host of %s's kind, run or not", (own, other) => {
+    for (const before of [undefined, "blocked", "changed"] as const) {
+      const one = before && status(WATCHERS[other], before, 0);
+      const all = boardOf((flag) => (flag === one?.flag ? one : undefined), [], NOW, own);
+      expect(row(all, WATCHERS[other])).toEqual({
+        script: WATCHERS[other],
+        summary: expect.any(String),
+        standing: "elsewhere",
+        why: `this host's watcher is ${WATCHERS[own]}`,
+      });
+      expect(row(all, WATCHERS[own])).toMatchObject({
+        standing: "open",
+        fix: ["sudo", `./bin/${WATCHERS[own]}`],
+      });
+      expect(all.filter((each) => each.standing === "elsewhere")).toHaveLength(1);
+    }
   });
-  expect(other?.fix).toBeUndefined();
-  const own = row(rows("06_shadow_control", "shadow"), "06_shadow_control");
-  expect([own?.standing, own?.fix]).toEqual(["failed", ["sudo", "./bin/06_shadow_control"]]);
+
+  test("is never next, however it ended", () => {
+    const stages = STAGES.map(({ script }) => status(script, "converged", 0));
+    const failed = status("06_shadow_control", "rolled-back", 0);
+    const statusOf = (flag: string) => [...stages, failed].find((one) => one.flag === flag);
+    expect(nextOf(boardOf(statusOf, [], NOW, "shadow"))?.script).toBe("06_shadow_control");
+    expect(nextOf(boardOf(statusOf, [], NOW, "phantom"))).toBeUndefined();
+  });
+
+  test("is known by what it found itself where shared.cfg does not tell", () => {
+    const rows = (script: ScriptId, kind: string) => {
+      const one = { ...status(script, "blocked", 0), facts: { kind } };
+      return boardOf((flag) => (flag === one.flag ? one : undefined), [], NOW);
+    };
+    const other = row(rows("06_phantom_watchdog", "shadow"), "06_phantom_watchdog");
+    expect([other?.standing, other?.fix]).toEqual(["elsewhere", undefined]);
+    const own = row(rows("06_shadow_control", "shadow"), "06_shadow_control");
+    expect([own?.standing, own?.fix]).toEqual(["failed", ["sudo", "./bin/06_shadow_control"]]);
+  });
 });
