@@ -47,7 +47,7 @@ export function boardOf(
   return ROSTER.map((row) => {
     const status = statusOf(row.flag);
     const other = forOtherKind(row.id, kind ?? kindFound(status));
-    const standing = standingOf(row, status, entries, now);
+    const standing = other ?? standingOf(row, status, entries, now);
     return row.id === "04_llm_benchmark" && standing.standing === "done" && measured !== undefined
       ? { ...standing, standing: "stale", why: measured, fix: [`./bin/${row.id}`] }
       : standing;
@@ -169,6 +169,7 @@ export function nextOf(
       standing !== "done" &&
       (standing !== "open" || chosen(script)) &&
       standing !== "absent" &&
+      standing !== "elsewhere" &&
       script !== SHELTER_ID &&
       !running.includes(script),
   );
