@@ -1,6 +1,7 @@
 /** Running several scripts in order: what failed in passing is tried again, what keeps failing is halted, the first failure ends it. */
 import { EXIT } from "../errors.ts";
 import { retrying, type Patience } from "../machine/retry.ts";
+import { duration } from "../report/text.ts";
 import type {
   AnyUnit,
   Args,
@@ -47,7 +48,15 @@ export interface Conducted {
 const PATIENCE: Patience = { times: 3, first: 2000, longest: 30_000 };
 
 /** The same failure this often in a row, and automation leaves the script alone. */
-export const HALT_AFTER = 3;
+const HALT_AFTER = 3;
+
+/**
+ * How many runs in a row that fail with `because` halt a script. One `up` makes several of them where the failure may pass: they count as one, or a single
+ * `up` without a network would be the last.
+ */
+export function haltsAfter(because: string): number {
+  return mayPass(because) ? HALT_AFTER * PATIENCE.times : HALT_AFTER;
+}
 
 /** Outcomes of a run that failed in acting. A blocked one did nothing, and costs nothing to look at again. */
 const FAILED_ACTING: ReadonlySet<Outcome> = new Set(["rolled-back", "broken", "corrupt"]);
@@ -74,14 +83,16 @@ async function untilItPasses(
   { say, signal, patience = PATIENCE }: Conductor,
 ): Promise<RunReport> {
   let last: RunReport | undefined;
+  let made = 0;
   try {
     return await retrying(
       async () => (last = await attempt()),
       (report) => {
         const again = worthAnother(report);
+        const wait = duration(Math.min(patience.first * 2 ** made++, patience.longest));
         if (again)
           say.line(
-            `${report.script} failed with ${report.error?.id ?? report.outcome}: ${report.error?.why ?? ""}. It may pass: trying again`,
+            `${report.script} failed with ${report.error?.id ?? report.outcome}: ${report.error?.why ?? ""}. It may pass: trying again in ${wait} (attempt ${made + 1} of ${patience.times})`,
           );
         return again;
       },
@@ -124,7 +135,7 @@ export function streakOf(past: readonly PastRun[]): {
 /** Why automation must not run a script again; undefined where it may. */
 export function haltOf(script: ScriptId, past: readonly PastRun[]): Failure | undefined {
   const streak = streakOf(past);
-  if (streak.length < HALT_AFTER || streak.because === undefined) return undefined;
+  if (streak.because === undefined || streak.length < haltsAfter(streak.because)) return undefined;
   const fix = knownFix(script, streak.because);
   const times = streak.runs
     .slice(0, 5)

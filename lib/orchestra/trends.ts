@@ -1,6 +1,6 @@
 /** What the journal tells over time: how often each script ran, failed and slowed down, and what that suggests. */
 import type { Finding, Outcome, PastRun, ScriptId } from "../unit.ts";
-import { HALT_AFTER, streakOf } from "./conduct.ts";
+import { haltsAfter, streakOf } from "./conduct.ts";
 import { knownFix } from "./fixes.ts";
 
 /** One script over time. Durations are milliseconds, of runs that changed something. */
@@ -65,12 +65,13 @@ function keepsFailing({ script }: Trend, runs: readonly PastRun[]): readonly Fin
   const { length, because } = streakOf(runs);
   if (length < 2 || because === undefined) return [];
   const fix = knownFix(script, because);
+  const halted = length >= haltsAfter(because);
   return [
     {
       id: `keeps-failing-${script}`,
-      level: length >= HALT_AFTER ? "fail" : "warn",
+      level: halted ? "fail" : "warn",
       what: `${script} failed ${length} times in a row with ${because}`,
-      why: length >= HALT_AFTER ? `up does not run it any more. ${fix.advice}` : fix.advice,
+      why: halted ? `up does not run it any more. ${fix.advice}` : fix.advice,
       evidence: runs
         .slice(0, length)
         .map((run) => run.run)

@@ -85,6 +85,30 @@ describe("a sequence", () => {
     expect(never.ran.length).toBe(3);
   });
 
+  test("says before each wait why, how long, and which attempt follows", async () => {
+    const said: string[] = [];
+    const run = conductor(
+      {
+        [A]: [
+          report(A, "rolled-back", "fetch-failed"),
+          report(A, "rolled-back", "fetch-failed"),
+          report(A, "changed"),
+        ],
+      },
+      {
+        say: { ...silent, line: (text) => void said.push(text) },
+        patience: { times: 3, first: 20, longest: 30 },
+      },
+    );
+    const began = performance.now();
+    await conduct([{ script: A }], run);
+    expect(performance.now() - began).toBeGreaterThanOrEqual(50);
+    expect(said.map((line) => line.replace(/.*fetch-failed: /, ""))).toEqual([
+      "y. It may pass: trying again in 20 ms (attempt 2 of 3)",
+      "y. It may pass: trying again in 30 ms (attempt 3 of 3)",
+    ]);
+  });
+
   test("does not try again what will not pass, nor what could not be taken back", async () => {
     for (const one of [
       report(A, "rolled-back", "smoke-differs"),
@@ -151,6 +175,13 @@ describe("a streak", () => {
         ]),
       ),
     ).toBeUndefined();
+  });
+  test("a failure that may pass halts after three sequences of three attempts each", () => {
+    const offline = (runs: number) =>
+      past(Array.from({ length: runs }, () => ["rolled-back", "fetch-failed"] as const));
+    expect(haltOf(A, offline(3))).toBeUndefined(); // one `up` without a network
+    expect(haltOf(A, offline(8))).toBeUndefined();
+    expect(haltOf(A, offline(9))?.what).toContain("9 times in a row with fetch-failed");
   });
   test("two of the same, an other one, then again: no halt", () => {
     expect(

@@ -65,6 +65,18 @@ describe("each suggestion appears and vanishes", () => {
       ),
     ).toEqual([]);
   });
+  test("keeps failing, and up has stopped running it: later where it may pass by itself", () => {
+    const halted = (because: string, runs: number) =>
+      suggestionsOf(
+        past(
+          "03_install_models",
+          Array.from({ length: runs }, () => ["rolled-back", 1, because] as const),
+        ),
+        NOW,
+      )[0]?.level;
+    expect([halted("hash-differs", 2), halted("hash-differs", 3)]).toEqual(["warn", "fail"]);
+    expect([halted("fetch-failed", 8), halted("fetch-failed", 9)]).toEqual(["warn", "fail"]);
+  });
   test("slower than it was", () => {
     expect(
       ids(
