@@ -1,5 +1,5 @@
 /** Hostile ends: a reader that goes away, Ctrl-C and kill -9 at any moment, twenty at once. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { createHash, randomInt } from "node:crypto";
 import {
   closeSync,
@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { keptForEachTest } from "../support/kept.ts";
 import {
   COMPILED,
   documentOf,
@@ -26,14 +27,9 @@ import {
   type TestHome,
 } from "../support/program.ts";
 
-const homes: TestHome[] = [];
-afterEach(() => {
-  for (const one of homes.splice(0)) one.dispose();
-});
+const keep = keptForEachTest();
 function place(): TestHome {
-  const at = freshHome();
-  homes.push(at);
-  return at;
+  return keep(freshHome());
 }
 const run = (at: TestHome, script: string, ...args: readonly string[]) =>
   runName(COMPILED, script, args, at);

@@ -1,5 +1,5 @@
 /** Hostile files: damaged settings and status, times from the future, names and metadata that would drive a terminal. */
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import {
   appendFileSync,
   existsSync,
@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { ggufFile, tinyModel } from "../support/gguf_writer.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import {
   COMPILED,
   documentOf,
@@ -22,13 +23,9 @@ import {
   type TestHome,
 } from "../support/program.ts";
 
-const homes: TestHome[] = [];
-afterEach(() => {
-  for (const one of homes.splice(0)) one.dispose();
-});
+const keep = keptForEachTest();
 async function scaffolded(): Promise<TestHome> {
-  const at = freshHome();
-  homes.push(at);
+  const at = keep(freshHome());
   expect((await runName(COMPILED, "02_scaffold_dirs", [], at)).code).toBe(0);
   return at;
 }
@@ -80,8 +77,7 @@ test("a shared.cfg that is a folder, a dangling link or a huge file: said, nothi
     (path: string) => symlinkSync("/nowhere/at/all", path),
     (path: string) => writeFileSync(path, "#".repeat(70 * 1024 * 1024)),
   ]) {
-    const at = freshHome();
-    homes.push(at);
+    const at = keep(freshHome());
     mkdirSync(at.home, { mode: 0o700 });
     make(config(at));
     const { code, stdout, stderr } = await run(at, "02_scaffold_dirs");

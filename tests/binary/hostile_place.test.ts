@@ -1,5 +1,5 @@
 /** A hostile place to run in: odd homes, masks, locales, settings in the current folder, environments that load code. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
@@ -12,6 +12,7 @@ import {
 import { join } from "node:path";
 import { needsRoot, testUnless } from "../support/left_out.ts";
 import { smallDisk } from "../support/mounts.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import {
   COMPILED,
   documentOf,
@@ -21,14 +22,9 @@ import {
   type TestHome,
 } from "../support/program.ts";
 
-const homes: TestHome[] = [];
-afterEach(() => {
-  for (const one of homes.splice(0)) one.dispose();
-});
+const keep = keptForEachTest();
 function place(name?: string): TestHome {
-  const home = freshHome(name);
-  homes.push(home);
-  return home;
+  return keep(freshHome(name));
 }
 
 /** Every entry below `top`, relative, with its mode. */

@@ -18,6 +18,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { NAMES, SHELTER, SHELTER_ID } from "../../lib/orchestra/names.ts";
 import { ROSTER } from "../../lib/roster.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import {
   COMPILED,
   documentOf,
@@ -30,14 +31,9 @@ import {
 const REPOSITORY = resolve(import.meta.dir, "../..");
 const BIN = process.env["SHELTER_TEST_BIN"] ?? join(REPOSITORY, "bin");
 
-const homes: TestHome[] = [];
-afterEach(() => {
-  for (const one of homes.splice(0)) one.dispose();
-});
+const keep = keptForEachTest();
 function place(name?: string): TestHome {
-  const at = freshHome(name);
-  homes.push(at);
-  return at;
+  return keep(freshHome(name));
 }
 /** Runs a file as it is, without `--home`. */
 function run(argv: readonly string[], folder: string, env: Readonly<Record<string, string>> = {}) {

@@ -1,7 +1,8 @@
 /** The forced command's side of `--host`: what sshd would start, with the other host's words on standard input. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { keptForEachTest } from "../support/kept.ts";
 import {
   freshHome,
   journalOf,
@@ -13,13 +14,11 @@ import {
 } from "../support/program.ts";
 import { offerOf } from "../support/two_worlds.ts";
 
-const homes: TestHome[] = [];
-afterEach(() => homes.splice(0).forEach((home) => home.dispose()));
+const keep = keptForEachTest();
 
 /** A home that is paired with phantom. */
 async function pairedHome(way: Way): Promise<TestHome> {
-  const at = freshHome();
-  homes.push(at);
+  const at = keep(freshHome());
   expect((await runName(way, "02_scaffold_dirs", [], at)).code).toBe(0);
   mkdirSync(join(at.home, "runtime", "trust"), { mode: 0o700 });
   const trust = { ...offerOf("phantom"), pairedAt: "2026-01-01T00:00:00.000Z" };

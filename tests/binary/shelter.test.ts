@@ -1,8 +1,9 @@
 /** `shelter` end to end, compiled and from source: what it shows, what it takes back, what it refuses. No engine is needed for these. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROSTER } from "../../lib/roster.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import {
   documentOf,
   freshHome,
@@ -14,14 +15,9 @@ import {
   type TestHome,
 } from "../support/program.ts";
 
-const homes: TestHome[] = [];
-afterEach(() => {
-  for (const one of homes.splice(0)) one.dispose();
-});
+const keep = keptForEachTest();
 function place(name?: string): TestHome {
-  const at = freshHome(name);
-  homes.push(at);
-  return at;
+  return keep(freshHome(name));
 }
 function json(ended: Ended): Record<string, unknown> {
   return documentOf(ended) as unknown as Record<string, unknown>;

@@ -1,5 +1,5 @@
 /** A user's `--undo` of what root did: refused before anything is touched, or carried out whole. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { readJournal } from "../../lib/keep/journal.ts";
 import { createProbe, type Probe } from "../../lib/machine/probe.ts";
@@ -10,14 +10,14 @@ import {
   type FakeMachineOptions,
   type FakeWorld,
 } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import { needsRoot, testUnless } from "../support/left_out.ts";
 import { runOn } from "../support/run.ts";
 
 const OTHER = 54_321;
 const NOTE = join(FAKE_HOME, "note");
 
-const worlds: FakeWorld[] = [];
-afterEach(() => worlds.splice(0).forEach((world) => world.dispose()));
+const keep = keptForEachTest();
 
 /** A unit that wants this file to say "new". */
 function writer(path: string, more: readonly Step[] = []): Unit<string | undefined> {
@@ -34,8 +34,7 @@ function writer(path: string, more: readonly Step[] = []): Unit<string | undefin
 }
 
 async function doneByRoot(unit: Unit<string | undefined>, options: FakeMachineOptions = {}) {
-  const world = fakeMachine({ me: { root: true }, ...options });
-  worlds.push(world);
+  const world = keep(fakeMachine({ me: { root: true }, ...options }));
   expect((await runOn(world, unit)).outcome).toBe("changed");
   return world;
 }
@@ -104,8 +103,7 @@ testUnless(needsRoot)("a change of owner only root takes back", async () => {
     [FAKE_HOME]: { folder: true, mode: 0o700, uid: OTHER },
     [NOTE]: { text: "x", uid: 0 },
   } as const;
-  const world = fakeMachine({ me: { root: true }, files });
-  worlds.push(world);
+  const world = keep(fakeMachine({ me: { root: true }, files }));
   expect((await runOn(world, unit)).outcome).toBe("changed");
   expect((await runOn(asUser(world), unit, { mode: "undo" })).error?.id).toBe("needs-root");
 });

@@ -8,9 +8,10 @@ import type { RunReport } from "../../lib/unit.ts";
 import { unit } from "../../scripts/00_check_structure.ts";
 import { FAKE_HOME, type FakeFile, type FakeMachineOptions } from "../support/fake_machine.ts";
 import { runOn } from "../support/run.ts";
-import { at, disposedWorlds, find, look, scaffolded } from "../support/scaffolded.ts";
+import { keptForEachTest } from "../support/kept.ts";
+import { at, find, look, scaffolded } from "../support/scaffolded.ts";
 
-const keep = disposedWorlds();
+const keep = keptForEachTest();
 const home = (files: Readonly<Record<string, FakeFile>> = {}, more: FakeMachineOptions = {}) =>
   scaffolded(keep, files, more);
 const HOUR = 3_600_000;

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { DEFAULT_CONFIG_TEXT } from "../../lib/hosts/config_default.ts";
@@ -11,14 +11,12 @@ import {
   type FakeMachineOptions,
   type FakeWorld,
 } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import { runOn } from "../support/run.ts";
 
-const worlds: FakeWorld[] = [];
-afterEach(() => worlds.splice(0).forEach((world) => world.dispose()));
+const keep = keptForEachTest();
 function machine(options: FakeMachineOptions = {}): FakeWorld {
-  const world = fakeMachine(options);
-  worlds.push(world);
-  return world;
+  return keep(fakeMachine(options));
 }
 const at = (name: string) => join(FAKE_HOME, name);
 const modeOf = (world: FakeWorld, path: string) =>

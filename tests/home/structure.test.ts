@@ -13,9 +13,10 @@ import {
 } from "../support/fake_machine.ts";
 import { needsRoot, testUnless } from "../support/left_out.ts";
 import { runOn } from "../support/run.ts";
-import { at, disposedWorlds, find, look, scaffolded } from "../support/scaffolded.ts";
+import { keptForEachTest } from "../support/kept.ts";
+import { at, find, look, scaffolded } from "../support/scaffolded.ts";
 
-const keep = disposedWorlds();
+const keep = keptForEachTest();
 const home = (files: Readonly<Record<string, FakeFile>> = {}, more: FakeMachineOptions = {}) =>
   scaffolded(keep, files, more);
 const HOUR = 3_600_000;

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { isGone, lockPath, readIdentity, takeLock } from "../../lib/keep/lock.ts";
@@ -12,12 +12,11 @@ import {
   type FakeMachineOptions,
   type FakeWorld,
 } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
 
-const worlds: FakeWorld[] = [];
-afterEach(() => worlds.splice(0).forEach((world) => world.dispose()));
+const keep = keptForEachTest();
 function locks(options: FakeMachineOptions) {
-  const world = fakeMachine(options);
-  worlds.push(world);
+  const world = keep(fakeMachine(options));
   const probe = createProbe(world.machine, FAKE_HOME, "testhost");
   return {
     world,

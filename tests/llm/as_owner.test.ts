@@ -1,20 +1,19 @@
 /** Under sudo an engine and its tools are the home's owner's processes, not root's. */
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { asOwner } from "../../lib/llm/as_owner.ts";
 import { runBench } from "../../lib/llm/bench/llama_bench.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import type { Profile } from "../../lib/llm/settings.ts";
 import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import { SILENT } from "../support/run.ts";
 
 const OWNER = 54_321;
-const worlds: FakeWorld[] = [];
-afterEach(() => worlds.splice(0).forEach((world) => world.dispose()));
+const keep = keptForEachTest();
 
 function seenBy(me: { readonly uid: number; readonly root: boolean }, passwd = "") {
-  const world = fakeMachine({ me, files: { "/etc/passwd": passwd } });
-  worlds.push(world);
+  const world = keep(fakeMachine({ me, files: { "/etc/passwd": passwd } }));
   const probe = {
     ...createProbe(world.machine, FAKE_HOME, "h"),
     owner: { uid: OWNER, gid: OWNER },

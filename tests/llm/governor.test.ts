@@ -1,5 +1,5 @@
 /** The governor: set where it may be, put back however the work ends. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import {
   governorChanges,
   putBackAfterKill,
@@ -9,16 +9,14 @@ import {
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import { SILENT } from "../support/run.ts";
 
 const CPUFREQ = "/sys/devices/system/cpu/cpufreq";
 const FILES = ["policy0", "policy4"].map((name) => `${CPUFREQ}/${name}/scaling_governor`);
 const HELD = `${FAKE_HOME}/runtime/governor.json`;
 
-const worlds: FakeWorld[] = [];
-afterEach(() => {
-  for (const world of worlds.splice(0)) world.dispose();
-});
+const keep = keptForEachTest();
 function host(
   root: boolean,
   was: readonly string[] = ["powersave", "schedutil"],
@@ -32,7 +30,7 @@ function host(
     me: { root },
     files: { ...Object.fromEntries(files), [`${FAKE_HOME}/x`]: "" },
   });
-  worlds.push(world);
+  keep(world);
   const probe = createProbe(world.machine, FAKE_HOME, "testhost");
   const act = createAct(world.machine, probe);
   const context = { probe, act, say: SILENT, signal: new AbortController().signal };

@@ -1,5 +1,5 @@
 /** llama-server as a child: ready only after an answer, its key a secret of its own, and gone in every case. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { inHome } from "../../lib/keep/home.ts";
 import { complete, startServer, type ServeOptions } from "../../lib/llm/server.ts";
@@ -12,6 +12,7 @@ import {
   type FakeProgram,
   type FakeWorld,
 } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import { SILENT } from "../support/run.ts";
 
 const PROFILE: Profile = {
@@ -32,10 +33,7 @@ const BUILD: ServingBuild = { id: "b", folder: "/opt/b", program: (name) => `/op
 const MODEL = { name: "m", path: "/models/m.gguf", bytes: 1000 };
 const ANSWER = `data: {"choices":[{"delta":{"content":"yes"}}]}\n\ndata: [DONE]\n\n`;
 
-const worlds: FakeWorld[] = [];
-afterEach(() => {
-  for (const world of worlds.splice(0)) world.dispose();
-});
+const keep = keptForEachTest();
 
 /** What the engine does: what it writes into its log, how it ends by itself, what it answers. */
 interface Behaviour {
@@ -65,7 +63,7 @@ function engine(behaviour: Behaviour = {}) {
       return Promise.resolve(new Response(pathname === "/health" ? "{}" : ANSWER));
     },
   });
-  worlds.push(world);
+  keep(world);
   const probe = createProbe(world.machine, FAKE_HOME, "testhost");
   const act = createAct(world.machine, probe);
   const end = new AbortController();

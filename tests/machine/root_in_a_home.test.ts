@@ -1,11 +1,12 @@
 /** Root at work in a home that belongs to somebody else. */
-import { afterEach, expect } from "bun:test";
+import { expect } from "bun:test";
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import type { Unit } from "../../lib/unit.ts";
 import { FAKE_HOME, fakeMachine, type FakeFile, type FakeWorld } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import { needsRoot, testUnless } from "../support/left_out.ts";
 import { runOn } from "../support/run.ts";
 
@@ -22,8 +23,7 @@ const unit: Unit<string> = {
     note === "new" ? [] : [{ do: "write", path: NOTE, content: "new", mode: 0o600 }],
 };
 
-const worlds: FakeWorld[] = [];
-afterEach(() => worlds.splice(0).forEach((world) => world.dispose()));
+const keep = keptForEachTest();
 /** `links` lead from names in the home to paths of the fake machine. */
 function withLinks(links: Readonly<Record<string, string>>, files: Record<string, FakeFile> = {}) {
   const world = fakeMachine({
@@ -34,7 +34,7 @@ function withLinks(links: Readonly<Record<string, string>>, files: Record<string
       ...files,
     },
   });
-  worlds.push(world);
+  keep(world);
   for (const [name, to] of Object.entries(links)) {
     world.write(join(FAKE_HOME, name), { link: world.path(to) });
   }

@@ -16,11 +16,11 @@ import {
   type TwoHomes,
 } from "../support/mirror_world.ts";
 import { runOn } from "../support/run.ts";
-import { disposedWorlds } from "../support/scaffolded.ts";
+import { keptForEachTest } from "../support/kept.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 const certificate = certificateOf("shadow");
-const keep = disposedWorlds();
+const keep = keptForEachTest();
 const world = (homes: TwoHomes) => keep(fakeMachine(mirrorMachine(certificate, homes)));
 const whats = (report: RunReport) => report.findings.map((one) => one.what).join("\n");
 const mine = { "status/testhost/structure_ok.json": { text: '{"schema":1}\n', mode: 0o600 } };

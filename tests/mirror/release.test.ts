@@ -17,11 +17,11 @@ import {
   PEER_HOME,
 } from "../support/mirror_world.ts";
 import { runOn } from "../support/run.ts";
-import { disposedWorlds } from "../support/scaffolded.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import { testUnless } from "../support/left_out.ts";
 
 const certificate = certificateOf("shadow");
-const keep = disposedWorlds();
+const keep = keptForEachTest();
 const hashOf = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest("hex");
 const KEY = "bin/hosts/shadow";
 

@@ -7,10 +7,10 @@ import { unit } from "../../scripts/05_rsync_mirror.ts";
 import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
 import { certificateOf, mirrorMachine, PEER_HOME } from "../support/mirror_world.ts";
 import { runOn } from "../support/run.ts";
-import { disposedWorlds } from "../support/scaffolded.ts";
+import { keptForEachTest } from "../support/kept.ts";
 
 const certificate = certificateOf("shadow");
-const keep = disposedWorlds();
+const keep = keptForEachTest();
 const world = (mine: Readonly<Record<string, string>>) =>
   keep(fakeMachine(mirrorMachine(certificate, { mine })));
 const there = (path: string) => join(PEER_HOME, path);

@@ -17,10 +17,10 @@ import {
   type TwoHomes,
 } from "../support/mirror_world.ts";
 import { runOn } from "../support/run.ts";
-import { disposedWorlds } from "../support/scaffolded.ts";
+import { keptForEachTest } from "../support/kept.ts";
 
 const certificate = certificateOf("shadow");
-const keep = disposedWorlds();
+const keep = keptForEachTest();
 const world = (homes: TwoHomes) => keep(fakeMachine(mirrorMachine(certificate, homes)));
 const hashOf = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest("hex");
 const there = (path: string) => join(PEER_HOME, path);

@@ -14,9 +14,9 @@ import {
 } from "../support/fake_machine.ts";
 import { trustOf } from "../support/mirror_world.ts";
 import { SILENT } from "../support/run.ts";
-import { disposedWorlds } from "../support/scaffolded.ts";
+import { keptForEachTest } from "../support/kept.ts";
 
-const keep = disposedWorlds();
+const keep = keptForEachTest();
 const peer = trustOf("shadow", "");
 const connection = { argv: ["ssh"], close: () => undefined };
 const world = (rsync: FakeProgram) => keep(fakeMachine({ programs: { rsync } }));

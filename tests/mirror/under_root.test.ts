@@ -10,9 +10,9 @@ import { FAKE_HOME, fakeMachine } from "../support/fake_machine.ts";
 import { needsRoot, testUnless } from "../support/left_out.ts";
 import { certificateOf, mirrorMachine } from "../support/mirror_world.ts";
 import { SILENT } from "../support/run.ts";
-import { disposedWorlds } from "../support/scaffolded.ts";
+import { keptForEachTest } from "../support/kept.ts";
 
-const keep = disposedWorlds();
+const keep = keptForEachTest();
 const OWNER = 1234;
 
 testUnless(needsRoot)(

@@ -1,14 +1,14 @@
 /** `ask` through the gateway, where there is one that answers; else as without it. */
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { inHome } from "../../lib/keep/home.ts";
 import { askModel } from "../../lib/orchestra/ask.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import { SILENT } from "../support/run.ts";
 
-const worlds: FakeWorld[] = [];
-afterEach(() => worlds.splice(0).forEach((world) => world.dispose()));
+const keep = keptForEachTest();
 
 const LAST = { served_by: ["phantom", "shadow"], carried_over: 1, started_anew: 0 };
 const STREAM = [
@@ -53,7 +53,7 @@ function gatewayWorld(serves: string | null, document?: string) {
       return Promise.resolve(new Response(events.map((one) => `data: ${one}\n\n`).join("")));
     },
   });
-  worlds.push(made);
+  keep(made);
   const said: string[] = [];
   const streamed: string[] = [];
   const probe = createProbe(made.machine, FAKE_HOME, "phantom");

@@ -1,5 +1,5 @@
 /** `status` of both hosts: alive, and gone with what is left of it. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { peerLines } from "../../lib/orchestra/peers_lines.ts";
 import type { PeerView } from "../../lib/orchestra/peers_view.ts";
 import { status } from "../../lib/orchestra/status.ts";
@@ -7,11 +7,11 @@ import { createProbe } from "../../lib/machine/probe.ts";
 import type { Args } from "../../lib/unit.ts";
 import { unit as scaffold } from "../../scripts/02_scaffold_dirs.ts";
 import { FAKE_HOME, type FakeMachineOptions, type FakeWorld } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import { runOn } from "../support/run.ts";
 import { sshTo, twoWorlds } from "../support/two_worlds.ts";
 
-const open: { dispose(): void }[] = [];
-afterEach(() => open.splice(0).forEach((one) => one.dispose()));
+const keep = keptForEachTest();
 
 /** Two homes; `power` says whether shadow is there. */
 async function homes(options: FakeMachineOptions = {}) {
@@ -27,7 +27,7 @@ async function homes(options: FakeMachineOptions = {}) {
     },
     options,
   );
-  open.push(worlds);
+  keep(worlds);
   await runOn(worlds.phantom, scaffold, { host: "phantom" });
   await runOn(worlds.shadow, scaffold, { host: "shadow" });
   return { ...worlds, power };

@@ -1,5 +1,5 @@
 /** `--host NAME`: what comes back from the other host, whatever it is. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { Interrupted } from "../../lib/errors.ts";
 import { boundedLines, LINE_LIMIT, TALK_LIMIT } from "../../lib/peer/bounded_lines.ts";
 import { runOnPeer } from "../../lib/peer/call.ts";
@@ -11,10 +11,10 @@ import {
   type FakeProgram,
   type FakeWorld,
 } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import { offerOf, trusts, twoWorlds } from "../support/two_worlds.ts";
 
-const open: { dispose(): void }[] = [];
-afterEach(() => open.splice(0).forEach((one) => one.dispose()));
+const keep = keptForEachTest();
 
 async function run(
   world: FakeWorld,
@@ -33,15 +33,13 @@ async function run(
 }
 
 function reaching(ssh: FakeProgram): FakeWorld {
-  const world = fakeMachine({ programs: { ssh } });
-  open.push(world);
+  const world = keep(fakeMachine({ programs: { ssh } }));
   trusts(world, offerOf("shadow"));
   return world;
 }
 
 test("the script and its flags arrive over the operator's key, and what it says comes back", async () => {
-  const worlds = twoWorlds();
-  open.push(worlds);
+  const worlds = keep(twoWorlds());
   expect(await run(worlds.phantom, ["--plan", "--model", "a b;$(id)"])).toEqual({
     code: 0,
     out: ["00_check_structure --plan --model a b;$(id)"],
@@ -101,8 +99,7 @@ describe("is told apart:", () => {
   });
 
   test("a host that this one is not paired with", async () => {
-    const world = fakeMachine();
-    open.push(world);
+    const world = keep(fakeMachine());
     expect((await run(world)).code).toMatchObject({
       id: "not-paired",
       fix: ["./bin/shelter", "pair", "shadow"],

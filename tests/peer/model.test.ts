@@ -1,5 +1,5 @@
 /** A model from the paired host: asked for by its hash, sent only if it was proven, and tried in the right order. */
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { lstatSync } from "node:fs";
 import { inHome } from "../../lib/keep/home.ts";
 import type { CatalogueEntry } from "../../lib/llm/catalogue.ts";
@@ -7,11 +7,11 @@ import { sourcesOf } from "../../lib/llm/install.ts";
 import { sha256 } from "../../lib/machine/hash.ts";
 import type { Source, Unit } from "../../lib/unit.ts";
 import { FAKE_HOME, type FakeWorld } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import { runOn } from "../support/run.ts";
 import { twoWorlds } from "../support/two_worlds.ts";
 
-const open: { dispose(): void }[] = [];
-afterEach(() => open.splice(0).forEach((one) => one.dispose()));
+const keep = keptForEachTest();
 
 const TEXT = "all of a model ".repeat(100_000);
 const HASH = sha256(TEXT);
@@ -50,8 +50,7 @@ test("a proven one comes over, one that is not proven stays where it is", async 
     [true, "changed"],
     [false, "rolled-back"],
   ] as const) {
-    const worlds = twoWorlds();
-    open.push(worlds);
+    const worlds = keep(twoWorlds());
     store(worlds.shadow, proven);
     const report = await runOn(worlds.phantom, unit, { host: "phantom" });
     expect([proven, report.outcome]).toEqual([proven, outcome]);

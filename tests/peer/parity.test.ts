@@ -1,5 +1,5 @@
 /** What differs between two homes: each kind appears and vanishes, with its direction and its time; and a host that is not there is no failure. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { utimesSync } from "node:fs";
 import type { Holdings } from "../../lib/peer/holdings.ts";
 import { differences } from "../../lib/peer/parity.ts";
@@ -9,6 +9,7 @@ import type { Release } from "../../lib/release.ts";
 import { unit as structure } from "../../scripts/00_check_structure.ts";
 import { unit as scaffold } from "../../scripts/02_scaffold_dirs.ts";
 import { FAKE_HOME, type FakeMachineOptions, type FakeWorld } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import { runOn } from "../support/run.ts";
 import { offerOf, trusts, twoWorlds } from "../support/two_worlds.ts";
 
@@ -109,11 +110,9 @@ describe("differences", () => {
   });
 });
 
-const open: { dispose(): void }[] = [];
-afterEach(() => open.splice(0).forEach((one) => one.dispose()));
+const keep = keptForEachTest();
 async function homes(phantom: FakeMachineOptions = {}, shadow: FakeMachineOptions = {}) {
-  const worlds = twoWorlds(phantom, shadow);
-  open.push(worlds);
+  const worlds = keep(twoWorlds(phantom, shadow));
   await runOn(worlds.phantom, scaffold, { host: "phantom" });
   await runOn(worlds.shadow, scaffold, { host: "shadow" });
   return worlds;

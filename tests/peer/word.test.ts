@@ -1,6 +1,6 @@
 /** A host's word: true from a good host, and harmless from any other. */
 import fc from "fast-check";
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import { runOnPeer } from "../../lib/peer/call.ts";
@@ -12,15 +12,13 @@ import { parseWord, WORD_LIMIT } from "../../lib/peer/word_parse.ts";
 import { readTrust } from "../../lib/trust/store.ts";
 import { unit as scaffold } from "../../scripts/02_scaffold_dirs.ts";
 import { FAKE_HOME, type FakeMachineOptions, type FakeWorld } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
 import { runOn } from "../support/run.ts";
 import { twoWorlds } from "../support/two_worlds.ts";
 
-const open: { dispose(): void }[] = [];
-afterEach(() => open.splice(0).forEach((one) => one.dispose()));
+const keep = keptForEachTest();
 function worlds(phantom: FakeMachineOptions = {}, shadow: FakeMachineOptions = {}) {
-  const made = twoWorlds(phantom, shadow);
-  open.push(made);
-  return made;
+  return keep(twoWorlds(phantom, shadow));
 }
 const eyes = (world: FakeWorld, host: string) => {
   const probe = createProbe(world.machine, FAKE_HOME, host);

@@ -1,5 +1,5 @@
 /** A fake home that 02_scaffold_dirs made, and looking at it with 00_check_structure. */
-import { afterEach, expect } from "bun:test";
+import { expect } from "bun:test";
 import { join } from "node:path";
 import type { Finding, RunReport } from "../../lib/unit.ts";
 import { unit as scaffold } from "../../scripts/02_scaffold_dirs.ts";
@@ -13,20 +13,10 @@ import {
 } from "./fake_machine.ts";
 import { runOn } from "./run.ts";
 
-/** Worlds that go away after each test of the file that calls this. */
-export function disposedWorlds(): (world: FakeWorld) => FakeWorld {
-  const worlds: FakeWorld[] = [];
-  afterEach(() => worlds.splice(0).forEach((world) => world.dispose()));
-  return (world) => {
-    worlds.push(world);
-    return world;
-  };
-}
-
 /** A path in the fake home. */
 export const at = (name: string) => join(FAKE_HOME, name);
 
-/** A home that 02_scaffold_dirs made, and then `files`, by their path in it or from "/". */
+/** A home that 02_scaffold_dirs made, and then `files`, by their path in it or from "/". `keep` is the test file's own, see kept.ts. */
 export async function scaffolded(
   keep: (world: FakeWorld) => FakeWorld,
   files: Readonly<Record<string, FakeFile>> = {},

@@ -1,5 +1,5 @@
 /** 04_llm_benchmark on a fake machine whose engine has speeds that the test sets. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { EXIT } from "../../../lib/errors.ts";
 import { observeBench } from "../../../lib/llm/bench/facts.ts";
 import { parseBaseline, parseResult } from "../../../lib/llm/bench/results.ts";
@@ -16,16 +16,12 @@ import {
   type Speeds,
 } from "../../support/bench_world.ts";
 import { FAKE_HOME, type FakeWorld } from "../../support/fake_machine.ts";
+import { keptForEachTest } from "../../support/kept.ts";
 import { runOn } from "../../support/run.ts";
 
-const worlds: FakeWorld[] = [];
-afterEach(() => {
-  for (const one of worlds.splice(0)) one.dispose();
-});
+const keep = keptForEachTest();
 function world(options: BenchWorld = {}): FakeWorld {
-  const made = benchWorld(options);
-  worlds.push(made);
-  return made;
+  return keep(benchWorld(options));
 }
 const run = (here: FakeWorld, want: Args = {}) =>
   runOn(here, steadyBenchmark, { want: { ...QUICK, ...want } });

@@ -1,5 +1,5 @@
 /** What is read of a host's graphics and tools, on worlds that answer as the real ones do. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { observeBuild } from "../../../lib/llm/build/observe.ts";
 import { recipeOf } from "../../../lib/llm/build/recipe.ts";
 import { createProbe } from "../../../lib/machine/probe.ts";
@@ -12,11 +12,9 @@ import {
   type FakeProgram,
   type FakeWorld,
 } from "../../support/fake_machine.ts";
+import { keptForEachTest } from "../../support/kept.ts";
 
-const open: FakeWorld[] = [];
-afterEach(() => {
-  for (const world of open.splice(0)) world.dispose();
-});
+const keep = keptForEachTest();
 
 function observe(
   files: Readonly<Record<string, FakeFile>>,
@@ -29,7 +27,7 @@ function observe(
     files: { ...base.files, ...files },
     programs: { ...base.programs, ...programs },
   });
-  open.push(world);
+  keep(world);
   return observeBuild(createProbe(world.machine, FAKE_HOME, "testhost"), want, TINY_PINS);
 }
 

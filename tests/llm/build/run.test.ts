@@ -1,5 +1,5 @@
 /** Whole runs of 03_build_llama_cpp on a fake host on which things go wrong. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { liveBuild } from "../../../lib/llm/builds.ts";
 import { TINY_PINS, type Behaviour, fakeEngineHost } from "../../support/fake_engine.ts";
@@ -12,18 +12,14 @@ import {
   type FakeProgram,
   type FakeWorld,
 } from "../../support/fake_machine.ts";
+import { keptForEachTest } from "../../support/kept.ts";
 import { runOn } from "../../support/run.ts";
 
 const unit = buildUnit(TINY_PINS);
-const open: FakeWorld[] = [];
-afterEach(() => {
-  for (const world of open.splice(0)) world.dispose();
-});
+const keep = keptForEachTest();
 
 function host(options: Parameters<typeof fakeEngineHost>[0] = {}): FakeWorld {
-  const world = fakeMachine(fakeEngineHost(options));
-  open.push(world);
-  return world;
+  return keep(fakeMachine(fakeEngineHost(options)));
 }
 const run = (world: FakeWorld, want: Args = {}) =>
   runOn(world, unit, { want: { yes: true, ...want } });
@@ -192,7 +188,7 @@ describe("source and compiler", () => {
       programs: { ...programs, setpriv: inner },
       me: { uid: 999_999, root: true },
     });
-    open.push(world);
+    keep(world);
     expect((await run(world)).outcome).toBe("changed");
     const builders = world.started.filter((argv) =>
       /\b(git|cmake|ninja|llama-server)$/.test(builder(argv)),
