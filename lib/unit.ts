@@ -250,9 +250,9 @@ export interface Unit<Facts = unknown> {
   readonly calls?: { readonly [name: CallName]: Call };
   /** Pure: what nobody asked about. */
   readonly unasked?: (facts: Facts, history: History) => readonly Finding[];
-  /** Pure: the facts that matter to freshness. The whole of the facts when left out. */
+  /** Pure: what is compared, never shown: while it is the same, the last status still holds. The whole of the facts when left out. */
   readonly fingerprint?: (facts: Facts) => Json;
-  /** Pure: what the report and the status file show of the facts, where all of them would be too much. */
+  /** Pure: what is shown, never compared: the facts in the report and the status file, where all of them would be too much. */
   readonly digest?: (facts: Facts) => Json;
   /**
    * The program that stays, started by `<script> run`: it works until the signal fires, and has no plan; its own acts are journalled runs of their own.

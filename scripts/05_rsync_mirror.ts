@@ -4,15 +4,11 @@ import { main } from "../lib/cli.ts";
 import { type MirrorFacts, observeMirror } from "../lib/mirror/facts.ts";
 import { fetchModel, noteModels, takeTheirs } from "../lib/mirror/fetch.ts";
 import { diagnoseMirror } from "../lib/mirror/findings.ts";
-import {
-  digestMirror,
-  fingerprintMirror,
-  pictureMirror,
-  unaskedMirror,
-} from "../lib/mirror/picture.ts";
+import { digestMirror, fingerprintMirror, pictureMirror } from "../lib/mirror/picture.ts";
 import { planMirror } from "../lib/mirror/plan.ts";
 import { push, takeBack } from "../lib/mirror/push.ts";
 import { signRelease } from "../lib/mirror/release.ts";
+import { unaskedMirror } from "../lib/mirror/unasked.ts";
 import type { Unit } from "../lib/unit.ts";
 
 const HOUR = 3_600_000;

@@ -1,6 +1,6 @@
-/** What a mirror shows: what would move, and its bytes; both versions of what both changed. Pure. */
+/** What a mirror shows (what would move, and its bytes; both versions of what both changed), and what is kept of its facts. Pure. */
 import { bytes as inBytes, printable } from "../report/text.ts";
-import type { Args, Finding, History, Json } from "../unit.ts";
+import type { Args, Json } from "../unit.ts";
 import type { MirrorFacts, ReachedPeer } from "./facts.ts";
 import { bytesOf, isDue } from "./judge.ts";
 
@@ -52,7 +52,7 @@ function ofPeer(peer: ReachedPeer, most: number): readonly string[] {
   return lines;
 }
 
-/** What the report and the status keep of the facts. */
+/** Shown, never compared: what the report and the status file say of each peer, with amounts that are others at each look. */
 export function digestMirror(facts: MirrorFacts): Json {
   return {
     timer: facts.timer.set,
@@ -72,7 +72,7 @@ export function digestMirror(facts: MirrorFacts): Json {
   };
 }
 
-/** What tells one state of the mirror from another. */
+/** Compared, never shown: while this stays the same, the last run still holds. What is to be sent is no part of it: new records call for no run. */
 export function fingerprintMirror(facts: MirrorFacts): Json {
   return {
     timer: facts.timer.set,
@@ -87,38 +87,3 @@ export function fingerprintMirror(facts: MirrorFacts): Json {
     ),
   };
 }
-
-/** Runs that failed one after the other, newest first, before it is said that something is wrong for good. */
-const AGAIN = 3;
-
-/** What nobody asked about. */
-export function unaskedMirror(facts: MirrorFacts, history: History): readonly Finding[] {
-  const findings: Finding[] = [];
-  const failed = history.runs.findIndex((one) => GOOD.has(one.outcome));
-  const times = failed === -1 ? history.runs.length : failed;
-  if (times >= AGAIN) {
-    const since = history.runs[times - 1]?.at ?? "";
-    findings.push({
-      id: "mirror-keeps-failing",
-      level: "warn",
-      what: `the last ${times} runs of the mirror failed`,
-      why: `since ${since} the other host has nothing newer from here`,
-      evidence: history.runs[0]?.because ?? "history",
-      fix: ["./bin/shelter", "logs", "05_rsync_mirror"],
-    });
-  }
-  const alone = facts.peers.filter((peer) => peer.reached && peer.release.program === null);
-  for (const peer of alone) {
-    findings.push({
-      id: `no-release-for-${peer.name}`,
-      level: "info",
-      what: `no programs are built here for ${peer.name}`,
-      why: "they would be mirrored, checked and put live there with the next run",
-      evidence: `bin/hosts/${peer.name}`,
-      fix: ["bun", "run", "build", "--all"],
-    });
-  }
-  return findings;
-}
-
-const GOOD: ReadonlySet<string> = new Set(["changed", "converged"]);
