@@ -8,17 +8,11 @@ export function cpuMask(cpus: readonly number[]): string {
 }
 
 /** Room that `--fit` leaves free on a GPU, in MiB: llama.cpp's own 1 GiB wastes a quarter of a 4 GB card. */
-const FIT_TARGET = "384";
+export const FIT_TARGET = "384";
 
-/** The arguments of llama-server (v0.5.0) that carry out a profile; model, address and key are the server's part. */
-export function profileArguments(profile: Profile): string[] {
-  const { speculation, draft, cpus } = profile;
+/** The settings of a profile that llama-server and llama-bench (v0.5.0) take by the same names. */
+export function sharedArguments(profile: Profile): string[] {
   return [
-    "--threads",
-    String(profile.threads),
-    ...(cpus.length > 0
-      ? ["--cpu-mask", cpuMask(cpus), "--cpu-strict", "1", "--cpu-strict-batch", "1"]
-      : []),
     "--batch-size",
     String(profile.batch),
     "--ubatch-size",
@@ -29,6 +23,19 @@ export function profileArguments(profile: Profile): string[] {
     profile.cacheTypeK,
     "--cache-type-v",
     profile.cacheTypeV,
+  ];
+}
+
+/** The arguments of llama-server (v0.5.0) that carry out a profile; model, address and key are the server's part. */
+export function profileArguments(profile: Profile): string[] {
+  const { speculation, draft, cpus } = profile;
+  return [
+    "--threads",
+    String(profile.threads),
+    ...(cpus.length > 0
+      ? ["--cpu-mask", cpuMask(cpus), "--cpu-strict", "1", "--cpu-strict-batch", "1"]
+      : []),
+    ...sharedArguments(profile),
     ...(profile.gpuLayers === "fit"
       ? ["--gpu-layers", "auto", "--fit", "on", "--fit-target", FIT_TARGET]
       : ["--gpu-layers", String(profile.gpuLayers), "--fit", "off"]),

@@ -10,7 +10,7 @@ import { servedProfile } from "../profile.ts";
 import { profileJson } from "../profile_form.ts";
 import type { Profile } from "../settings.ts";
 import { installedModels, type InstalledModel } from "../store.ts";
-import { tunedProfile, type TunedDocument } from "../tuned.ts";
+import { tunedPath, tunedProfile, type TunedDocument } from "../tuned.ts";
 import type { KeptBaseline } from "./judge.ts";
 import {
   baselinePath,
@@ -24,7 +24,6 @@ import {
   type Series,
 } from "./results.ts";
 import { readBattery, readTurbo, throttleCount } from "./sensors.ts";
-import { tunedPath } from "../tuned.ts";
 
 /** One model as it would be served on the live build. */
 export interface BenchModel {

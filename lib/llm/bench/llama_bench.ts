@@ -5,7 +5,7 @@ import type { CallContext } from "../../unit.ts";
 import { ENGINE_ENVIRONMENT } from "../launch.ts";
 import { asOwner } from "../as_owner.ts";
 import type { Profile, ServedModel, ServingBuild } from "../settings.ts";
-import { cpuMask } from "../profile_form.ts";
+import { cpuMask, FIT_TARGET, sharedArguments } from "../profile_form.ts";
 import type { LoadSize } from "./results.ts";
 import { stat, type Stat } from "./stats.ts";
 
@@ -34,18 +34,9 @@ export function benchArguments(
     "--threads",
     String(profile.threads),
     ...(profile.cpus.length > 0 ? ["--cpu-mask", cpuMask(profile.cpus), "--cpu-strict", "1"] : []),
-    "--batch-size",
-    String(profile.batch),
-    "--ubatch-size",
-    String(profile.ubatch),
-    "--flash-attn",
-    profile.flashAttention,
-    "--cache-type-k",
-    profile.cacheTypeK,
-    "--cache-type-v",
-    profile.cacheTypeV,
+    ...sharedArguments(profile),
     ...(profile.gpuLayers === "fit"
-      ? ["--fit-target", "384"]
+      ? ["--fit-target", FIT_TARGET]
       : ["--n-gpu-layers", String(profile.gpuLayers)]),
     ...(profile.gpuLayers === 0 ? ["--device", "none"] : []),
     "--offline",
