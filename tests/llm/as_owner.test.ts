@@ -4,9 +4,9 @@ import { asOwner } from "../../lib/llm/as_owner.ts";
 import { runBench } from "../../lib/llm/bench/llama_bench.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
-import type { Profile } from "../../lib/llm/settings.ts";
 import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
 import { keptForEachTest } from "../support/kept.ts";
+import { USUAL_PROFILE } from "../support/profile.ts";
 import { SILENT } from "../support/run.ts";
 
 const OWNER = 54_321;
@@ -43,12 +43,7 @@ test("llama-bench runs so", async () => {
   const context = { probe, act, say: SILENT, signal: new AbortController().signal };
   const build = { id: "b", folder: "/opt/b", program: (name: string) => `/opt/b/bin/${name}` };
   const model = { name: "m", path: "/models/m.gguf" };
-  const profile: Profile = {
-    ...{ threads: 1, cpus: [], batch: 8, ubatch: 8, flashAttention: "auto", gpuLayers: 0 },
-    ...{ cacheTypeK: "f16", cacheTypeV: "f16", speculation: "none", draft: 0 },
-    ...{ parallel: 1, context: 512 },
-  };
-  await runBench(context, build, model, profile, { prompt: 1, generate: 1 }, 1).catch(
+  await runBench(context, build, model, USUAL_PROFILE, { prompt: 1, generate: 1 }, 1).catch(
     () => undefined,
   );
   expect(world.started[0]?.slice(0, 2)).toEqual(["setpriv", `--reuid=${OWNER}`]);

@@ -5,21 +5,9 @@ import { profileArguments } from "../../lib/llm/profile_form.ts";
 import { canBePreset, presetsText, type Preset } from "../../lib/llm/router_presets.ts";
 import { SPECULATIONS, type Profile } from "../../lib/llm/settings.ts";
 import { slowdown, UNMEASURED, withShortSteps, type Sizes } from "../../lib/llm/step_batch.ts";
+import { USUAL_PROFILE } from "../support/profile.ts";
 
-const PROFILE: Profile = {
-  threads: 4,
-  cpus: [0, 2],
-  batch: 2048,
-  ubatch: 512,
-  flashAttention: "auto",
-  cacheTypeK: "f16",
-  cacheTypeV: "q8_0",
-  gpuLayers: 0,
-  speculation: "none",
-  draft: 0,
-  parallel: 4,
-  context: 8192,
-};
+const PROFILE: Profile = { ...USUAL_PROFILE, cpus: [0, 2], cacheTypeV: "q8_0", context: 8192 };
 const preset = (name: string, path = `/home/op/models/${name}.gguf`): Preset => ({
   name,
   path,

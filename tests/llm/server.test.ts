@@ -13,22 +13,10 @@ import {
   type FakeWorld,
 } from "../support/fake_machine.ts";
 import { keptForEachTest } from "../support/kept.ts";
+import { USUAL_PROFILE } from "../support/profile.ts";
 import { SILENT } from "../support/run.ts";
 
-const PROFILE: Profile = {
-  threads: 2,
-  cpus: [],
-  batch: 2048,
-  ubatch: 512,
-  flashAttention: "auto",
-  cacheTypeK: "f16",
-  cacheTypeV: "f16",
-  gpuLayers: 0,
-  speculation: "none",
-  draft: 0,
-  parallel: 4,
-  context: 4096,
-};
+const PROFILE: Profile = { ...USUAL_PROFILE, threads: 2 };
 const BUILD: ServingBuild = { id: "b", folder: "/opt/b", program: (name) => `/opt/b/bin/${name}` };
 const MODEL = { name: "m", path: "/models/m.gguf", bytes: 1000 };
 const ANSWER = `data: {"choices":[{"delta":{"content":"yes"}}]}\n\ndata: [DONE]\n\n`;

@@ -15,24 +15,11 @@ import { slope, unaskedBench } from "../../../lib/llm/bench/unasked.ts";
 import type { Policy } from "../../../lib/llm/governor.ts";
 import type { Profile } from "../../../lib/llm/settings.ts";
 import { BUILD_A, BUILD_B } from "../../support/bench_world.ts";
+import { USUAL_PROFILE } from "../../support/profile.ts";
 
-const PROFILE: Profile = {
-  threads: 4,
-  cpus: [],
-  batch: 2048,
-  ubatch: 512,
-  flashAttention: "auto",
-  cacheTypeK: "f16",
-  cacheTypeV: "f16",
-  gpuLayers: 0,
-  speculation: "none",
-  draft: 0,
-  parallel: 4,
-  context: 4096,
-};
 const HASH = "a".repeat(64);
 
-function modelOf(profile: Profile = PROFILE, tuned = true, build = BUILD_A): BenchModel {
+function modelOf(profile: Profile = USUAL_PROFILE, tuned = true, build = BUILD_A): BenchModel {
   const at = "2026-02-01T00:00:00.000Z";
   return {
     name: "m",
@@ -68,14 +55,14 @@ function resultOf(
     took_ms: 1,
     model: { name: "m", sha256: HASH, bytes: 1e9 },
     build,
-    profile: PROFILE,
+    profile: USUAL_PROFILE,
     load: { prompt: 64, generate: 16 },
     bench: { prompt: stat([100]), generation: stat([generation]) },
     served: [],
     readyMs: 1,
     conditions,
   };
-  return { path: "r", number: day, series: seriesOf(HASH, build, PROFILE), result };
+  return { path: "r", number: day, series: seriesOf(HASH, build, USUAL_PROFILE), result };
 }
 function policy(governor: string, preference?: string, driver = "intel_pstate"): Policy {
   return {
@@ -117,7 +104,9 @@ test("--tune on a model that was tuned before says so, and names --again", () =>
   );
   expect(found(facts, {})).toBeUndefined();
   expect(found(facts, { tune: true, again: true })).toBeUndefined();
-  expect(found({ ...facts, models: [modelOf(PROFILE, false)] }, { tune: true })).toBeUndefined();
+  expect(
+    found({ ...facts, models: [modelOf(USUAL_PROFILE, false)] }, { tune: true }),
+  ).toBeUndefined();
   const justNow = { ...facts, since: Date.UTC(2026, 0, 31) };
   expect(found(justNow, { tune: true })).toBeUndefined();
 });
@@ -172,17 +161,17 @@ describe("each appears and vanishes", () => {
     expect(ids(factsOf({ onBattery: false }))).toEqual([]);
   });
   test("cores that stay idle", () => {
-    const single = { ...PROFILE, threads: 1 };
+    const single = { ...USUAL_PROFILE, threads: 1 };
     expect(said(factsOf({ models: [modelOf(single)] }), "idle-cores-m")?.what).toContain(
       "3 of 4 cores",
     );
-    expect(ids(factsOf({ models: [modelOf({ ...PROFILE, threads: 3 })] }))).toEqual([]); // tuned: it was found best
+    expect(ids(factsOf({ models: [modelOf({ ...USUAL_PROFILE, threads: 3 })] }))).toEqual([]); // tuned: it was found best
     expect(ids(factsOf({ models: [modelOf(single)] }, { hybrid: true }))).toEqual([]); // slow cores are left out on purpose
     expect(ids(factsOf({ models: [modelOf({ ...single, gpuLayers: 20 })] }))).toEqual([]);
   });
   test("figures older than the build", () => {
     const build = { id: BUILD_B, started: "2026-02-10T00:00:00.000Z" };
-    const newer = { build, models: [modelOf(PROFILE, true, BUILD_B)] };
+    const newer = { build, models: [modelOf(USUAL_PROFILE, true, BUILD_B)] };
     expect(ids(factsOf(newer))).toEqual(["older-than-build"]);
     expect(
       ids(factsOf({ ...newer, results: [resultOf(100, 1), resultOf(100, 12, {}, BUILD_B)] })),
@@ -199,8 +188,8 @@ describe("each appears and vanishes", () => {
     expect(ids(factsOf({ results: down.slice(0, 5) }))).toEqual([]); // too few to call it a trend
   });
   test("a profile that was never tuned", () => {
-    expect(ids(factsOf({ models: [modelOf(PROFILE, false)] }))).toEqual(["never-tuned"]);
-    expect(ids(factsOf({ models: [modelOf(PROFILE, false)], results: [] }))).toEqual([]);
+    expect(ids(factsOf({ models: [modelOf(USUAL_PROFILE, false)] }))).toEqual(["never-tuned"]);
+    expect(ids(factsOf({ models: [modelOf(USUAL_PROFILE, false)], results: [] }))).toEqual([]);
   });
 });
 
@@ -208,7 +197,7 @@ test("each finding has a reason, evidence and a command", () => {
   const worst = factsOf(
     {
       onBattery: true,
-      models: [modelOf({ ...PROFILE, threads: 1 }, false)],
+      models: [modelOf({ ...USUAL_PROFILE, threads: 1 }, false)],
       results: [],
     },
     { turbo: false, policies: [policy("conservative")], throttled: { times: 1 } },

@@ -5,27 +5,14 @@ import { stages, type TuningFacts } from "../../../lib/llm/tune/candidates.ts";
 import type { TwoLoads } from "../../../lib/llm/tune/decide.ts";
 import { search, type Timing } from "../../../lib/llm/tune/search.ts";
 import type { Profile } from "../../../lib/llm/settings.ts";
+import { USUAL_PROFILE } from "../../support/profile.ts";
 
-const USUAL: Profile = {
-  threads: 4,
-  cpus: [],
-  batch: 2048,
-  ubatch: 512,
-  flashAttention: "auto",
-  cacheTypeK: "f16",
-  cacheTypeV: "f16",
-  gpuLayers: 0,
-  speculation: "none",
-  draft: 0,
-  parallel: 4,
-  context: 4096,
-};
 const FACTS: TuningFacts = {
   cores: [0, 1, 2, 3],
   fast: [],
   logical: 8,
   gpu: false,
-  usual: USUAL,
+  usual: USUAL_PROFILE,
 };
 
 /** A machine on which a profile has these speeds; `noise` is asked for each sample. */
@@ -55,7 +42,7 @@ const ofThreads = ({ threads }: Profile) => 20 * Math.min(threads, 4) * (threads
 
 describe("the search", () => {
   test("finds and beats a planted slow profile", async () => {
-    const slow: Profile = { ...USUAL, threads: 1, ubatch: 128 };
+    const slow: Profile = { ...USUAL_PROFILE, threads: 1, ubatch: 128 };
     const found = await search(
       slow,
       stages(FACTS),
@@ -75,8 +62,8 @@ describe("the search", () => {
       asked += 1;
       return asked <= 3 ? { chat: 150, rewrite: 200 } : { chat: 100, rewrite: 100 };
     });
-    const found = await search(USUAL, stages(FACTS), fake);
-    expect(found.profile).toEqual(USUAL);
+    const found = await search(USUAL_PROFILE, stages(FACTS), fake);
+    expect(found.profile).toEqual(USUAL_PROFILE);
     expect(found.gain).toEqual({ chat: 1, rewrite: 1 });
     expect(found.tried.every(({ kept }) => !kept)).toBe(true);
     expect(found.tried.at(-1)?.why).toContain("no gain beyond the spread");
@@ -84,7 +71,7 @@ describe("the search", () => {
 
   test("keeps what speeds up rewriting and leaves chat as it was", async () => {
     const found = await search(
-      USUAL,
+      USUAL_PROFILE,
       stages(FACTS),
       machine(({ speculation }) => {
         const rewrite = { "ngram-simple": 160, "ngram-mod": 220, "ngram-cache": 130 }[
@@ -104,7 +91,7 @@ describe("the search", () => {
     const proofOf = async (chat: (turn: number) => number) => {
       let pairs = 0;
       let proving = false;
-      const found = await search(USUAL, stages(FACTS), {
+      const found = await search(USUAL_PROFILE, stages(FACTS), {
         spent: () => 0,
         trying: (what) => {
           proving = what.startsWith("all that was kept");
@@ -131,7 +118,7 @@ describe("the search", () => {
 
   test("goes on where the engine refuses a setting", async () => {
     const found = await search(
-      USUAL,
+      USUAL_PROFILE,
       stages(FACTS),
       machine(({ cacheTypeK, speculation }) => {
         if (cacheTypeK === "q8_0" || speculation === "ngram-map-k") return undefined;
@@ -150,7 +137,7 @@ describe("the search", () => {
       ({ speculation }) => ({ chat: 100, rewrite: speculation === "ngram-simple" ? 300 : 100 }),
       { turns: 6 },
     );
-    const found = await search(USUAL, stages(FACTS), short);
+    const found = await search(USUAL_PROFILE, stages(FACTS), short);
     expect(short.pairs()).toBeLessThanOrEqual(6 + 7);
     const untried = found.tried.filter(({ why }) => why === "not tried: the time was over");
     expect(untried.length).toBeGreaterThan(0);
@@ -175,8 +162,8 @@ describe("the search", () => {
           };
           let at = 0;
           const shaken = machine(truth, { noise: () => shakes[at++ % shakes.length] ?? 1 });
-          const found = await search(USUAL, stages(FACTS), shaken);
-          const [start, end] = [truth(USUAL), truth(found.profile)];
+          const found = await search(USUAL_PROFILE, stages(FACTS), shaken);
+          const [start, end] = [truth(USUAL_PROFILE), truth(found.profile)];
           // 3 % of noise on each side of a ratio, 5 % that may be excused
           expect(end.chat).toBeGreaterThan(start.chat * 0.88);
           expect(end.rewrite).toBeGreaterThan(start.rewrite * 0.88);
@@ -192,17 +179,19 @@ describe("candidates", () => {
     stages(facts).flatMap((stage) => stage.candidates(best));
   test("never repeat what is served, and differ from each other", () => {
     for (const stage of stages(FACTS)) {
-      const profiles = stage.candidates(USUAL).map(({ profile }) => JSON.stringify(profile));
-      expect(profiles).not.toContain(JSON.stringify(USUAL));
+      const profiles = stage
+        .candidates(USUAL_PROFILE)
+        .map(({ profile }) => JSON.stringify(profile));
+      expect(profiles).not.toContain(JSON.stringify(USUAL_PROFILE));
       expect(new Set(profiles).size).toBe(profiles.length);
     }
   });
   test("cover threads, pinning, batch, flash attention, KV type and speculation; layers with a GPU alone", () => {
     const changed = (facts: TuningFacts) =>
       new Set(
-        all(facts, USUAL).flatMap(({ profile }) =>
+        all(facts, USUAL_PROFILE).flatMap(({ profile }) =>
           (Object.keys(profile) as (keyof Profile)[]).filter(
-            (key) => JSON.stringify(profile[key]) !== JSON.stringify(USUAL[key]),
+            (key) => JSON.stringify(profile[key]) !== JSON.stringify(USUAL_PROFILE[key]),
           ),
         ),
       );
@@ -220,7 +209,7 @@ describe("candidates", () => {
   });
   test("pin to the fast cores of a hybrid where they suffice", () => {
     const hybrid: TuningFacts = { ...FACTS, cores: [0, 2, 4, 6, 8, 9], fast: [0, 2, 4, 6] };
-    const pinned = all(hybrid, { ...USUAL, threads: 4 }).find(({ what }) =>
+    const pinned = all(hybrid, { ...USUAL_PROFILE, threads: 4 }).find(({ what }) =>
       what.startsWith("pinned"),
     );
     expect(pinned?.profile.cpus).toEqual([0, 2, 4, 6]);
