@@ -72,6 +72,13 @@ describe("the build of this run", () => {
     expect(backends).toContain("cpu");
     expect(inputs["compiler"]).toContain("g++");
   });
+  test("lays out what it computes at multiples of the CPU's widest vector", () => {
+    const server = join(enginesOf(home), liveOf(home), "bin/llama-server");
+    const name = /\S*ggml_backend_cpu_buffer_type_get_alignment\S*/.exec(said(["nm", server]).text);
+    const { text } = said(["objdump", "-d", `--disassemble=${name?.[0]}`, server]);
+    const wide = /^flags\s*:.*\bavx512f\b/m.test(readFileSync("/proc/cpuinfo", "utf8"));
+    expect(text).toContain(wide ? "$0x40,%eax" : "$0x20,%eax");
+  });
   test("was proven against the reference, on the CPU at least", () => {
     const id = liveOf(home);
     const proof = JSON.parse(readFileSync(join(enginesOf(home), id, "proof.json"), "utf8")) as {

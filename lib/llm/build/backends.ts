@@ -27,7 +27,7 @@ export interface Choice {
   readonly backends: readonly Backend[];
   readonly refused: readonly Refusal[];
   readonly amx: boolean;
-  /** What the compiler gets wrong and is put right. */
+  /** What the compiler or the source gets wrong for this processor, and is put right. */
   readonly workarounds: readonly Workaround[];
   readonly cuda?: {
     /** e.g. ["61"]: pinned, because "native" needs the card to be there while building. */
@@ -79,10 +79,12 @@ export function chooseBackends(facts: ChoiceFacts, asked: Asked): Choice {
     ],
     refused,
     amx: !("refusal" in amx),
-    workarounds:
-      !("refusal" in amx) && facts.toolchain.compiler?.amx === "miscompiled"
-        ? ["amx-tile-config"]
-        : [],
+    workarounds: [
+      ...(!("refusal" in amx) && facts.toolchain.compiler?.amx === "miscompiled"
+        ? (["amx-tile-config"] as const)
+        : []),
+      ...(facts.isa.includes("avx512f") ? (["avx512-alignment"] as const) : []),
+    ],
     ...("cuda" in cuda ? { cuda: cuda.cuda } : {}),
   };
 }

@@ -135,6 +135,15 @@ describe("AMX", () => {
   });
 });
 
+test("a processor with AVX-512 has its buffers laid out for it, with AMX put right beside", () => {
+  const cpu = { ...PLAIN.cpu, isa: [...PLAIN.cpu.isa, "avx512f", "amx_tile", "amx_int8"] };
+  const compiler = { ...GCC12, native: WITH_AMX, amx: "miscompiled" } as const;
+  expect(choose({ ...PLAIN, cpu }).workarounds).toEqual(["avx512-alignment"]);
+  const both = choose({ ...PLAIN, cpu, toolchain: { ...PLAIN.toolchain, compiler } });
+  expect(both.workarounds).toEqual(["amx-tile-config", "avx512-alignment"]);
+  expect(choose(PLAIN).workarounds).toEqual([]);
+});
+
 describe("what the operator and earlier tries say", () => {
   test("--without wins over every fact", () => {
     expect(choose({ ...PHANTOM, asked: { with: [], without: ["vulkan"] } }).backends).toEqual([
