@@ -15,7 +15,17 @@ import type { Failure, HostName, ScriptId } from "../unit.ts";
 import { elsewhereOf } from "./elsewhere.ts";
 import { planEngine } from "./engine_program.ts";
 import { kindOf, type Kind } from "./kind.ts";
-import { CURRENT, engineFolder, GIVEN_UP, inServices, releaseProgram, TOP } from "./places.ts";
+import { isRoots, isWhole, type Links, readLinks, readLive, RELEASE_ID } from "./live.ts";
+import {
+  engineFolder,
+  GATEWAY_UNIT,
+  GIVEN_UP,
+  inServices,
+  LIVE,
+  releaseProgram,
+  TOP,
+  WATCH_UNIT,
+} from "./places.ts";
 import { unitTexts, type UnitText, type UnitWorld } from "./unit_files.ts";
 
 /** A file to be put below the root-owned folder. */
@@ -61,7 +71,13 @@ export interface ServicesFacts {
   readonly missing?: Failure;
   /** Bytes that the engine may take, and how many models at once. */
   readonly memory?: { readonly most: number; readonly models: number };
-  readonly current?: string;
+  /** The release that was installed last, and the one that serves: the release before where the installed one was given up. */
+  readonly installed?: string;
+  readonly serving?: string;
+  /** The links of root's releases as they are; `serves` is the wanted release's. */
+  readonly links: Links;
+  /** The release that the wanted one would take the place of, where that was proven: its gateway and watcher run from it. */
+  readonly proven?: string;
   /** Releases and builds that stand there and belong to nothing any more. */
   readonly stale: readonly string[];
   readonly place: boolean;
@@ -106,7 +122,8 @@ export async function observeServices(probe: Probe, watcher: ScriptId): Promise<
           watcher,
         }
       : undefined;
-  const current = probe.stat(CURRENT)?.target;
+  const { installed, serving, before: last } = readLive(probe);
+  const proven = await provenRelease(probe, serving, program?.id);
   return {
     host,
     home,
@@ -120,8 +137,14 @@ export async function observeServices(probe: Probe, watcher: ScriptId): Promise<
     engines,
     ...(damaged === undefined ? {} : { damaged }),
     ...plan,
-    ...(current === undefined ? {} : { current }),
-    stale: staleFolders(probe, program?.id, current, kept),
+    ...(installed === undefined ? {} : { installed }),
+    ...(serving === undefined ? {} : { serving }),
+    links: readLinks(probe, program?.id),
+    ...(proven === undefined ? {} : { proven }),
+    stale: [
+      ...staleReleases(probe, [program?.id, installed, serving, last]),
+      ...staleBuilds(probe, kept),
+    ],
     place: probe.stat(inServices.folder(home))?.kind === "dir",
     units: world ? await Promise.all(unitTexts(world).map((one) => observeUnit(probe, one))) : [],
     givenUp: live !== undefined && probe.text(GIVEN_UP)?.trim() === live.id,
@@ -181,13 +204,6 @@ async function installable(
   return { id, files, there };
 }
 
-/** True for what only root can change. */
-function isRoots(probe: Probe, path: string, kind: "file" | "dir"): boolean {
-  const found = probe.stat(path);
-  const root = probe.me.root ? probe.me.uid : 0;
-  return found?.kind === kind && found.uid === root && (found.mode & 0o022) === 0;
-}
-
 async function damagedFile(probe: Probe, kept: readonly Build[]): Promise<string | undefined> {
   for (const { folder, info } of kept) {
     const name = "bin/llama-server";
@@ -203,23 +219,36 @@ async function observeUnit(probe: Probe, unit: UnitText): Promise<UnitFound> {
   return { ...unit, sameFiles, ...(await serviceState(probe, unit.name)) };
 }
 
-/** What belongs to nothing any more: builds that are neither live nor the one before, and releases beside the wanted, the live and one last. */
-function staleFolders(
+/** The release that serves now, where another one is to take its place and its gateway and watcher have said that they are ready. */
+async function provenRelease(
   probe: Probe,
+  serving: string | undefined,
   wanted: string | undefined,
-  current: string | undefined,
-  kept: readonly Build[],
-): readonly string[] {
-  const others = probe
-    .list(TOP)
-    .filter((name) => /^[0-9a-f]{16}$/.test(name) && name !== wanted && name !== current)
-    .map((name) => join(TOP, name))
-    .toSorted((a, b) => (probe.stat(b)?.mtime ?? 0) - (probe.stat(a)?.mtime ?? 0));
-  const last = wanted === undefined || current === wanted ? 1 : 0;
-  const engines = probe
+): Promise<string | undefined> {
+  if (serving === undefined || serving === wanted) return undefined;
+  for (const unit of [GATEWAY_UNIT, WATCH_UNIT]) {
+    const ran = await probe.run(["systemctl", "show", "--property=ActiveState", "--", unit]);
+    if (!/^ActiveState=active$/m.test(ran.stdout)) return undefined;
+  }
+  return (await isWhole(probe, serving)) ? serving : undefined;
+}
+
+/** Releases that nothing leads to any more, with the links of their own. */
+function staleReleases(probe: Probe, keep: readonly (string | undefined)[]): readonly string[] {
+  return [LIVE, TOP].flatMap((folder) =>
+    probe
+      .list(folder)
+      .filter((name) => RELEASE_ID.test(name) && !keep.includes(name))
+      .map((name) => join(folder, name)),
+  );
+}
+
+/** Builds that are neither live nor the one before. */
+function staleBuilds(probe: Probe, kept: readonly Build[]): readonly string[] {
+  return probe
     .list(join(TOP, "engine"))
-    .filter((name) => BUILD_ID.test(name) && !kept.some(({ id }) => id === name));
-  return [...others.slice(last), ...engines.map((name) => engineFolder(name))];
+    .filter((name) => BUILD_ID.test(name) && !kept.some(({ id }) => id === name))
+    .map((name) => engineFolder(name));
 }
 
 /** The name of a user or group; its number where there is none. passwd(5), group(5). */

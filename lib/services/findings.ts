@@ -3,7 +3,7 @@ import { bytes } from "../report/text.ts";
 import type { Finding } from "../unit.ts";
 import type { ServicesFacts } from "./facts.ts";
 import { WATCHER, type Kind } from "./kind.ts";
-import { ENGINE_UNIT, TOP } from "./places.ts";
+import { ENGINE_UNIT, GATEWAY_UNIT, TOP } from "./places.ts";
 import { PLAIN_PATH } from "./sandbox.ts";
 
 /** Blocks where the services can't be what they must be, and says how they stand. */
@@ -17,7 +17,11 @@ export function diagnoseServices(facts: ServicesFacts, kind: Kind): readonly Fin
     ...engineFindings(facts),
   ];
   if (fails.length > 0) return fails;
-  return [...standing(facts), ...(facts.givenUp ? [givenUp(facts, kind)] : [])];
+  return [
+    ...standing(facts),
+    ...(facts.givenUp ? [givenUp(facts, kind)] : []),
+    ...releaseGivenUp(facts, kind),
+  ];
 }
 
 function wrongHost({ host, kind, home }: ServicesFacts, asked: Kind): Finding {
@@ -117,14 +121,14 @@ function engineFindings({ missing, damaged }: ServicesFacts): readonly Finding[]
   return findings;
 }
 
-function standing({ units, memory, engines, current }: ServicesFacts): readonly Finding[] {
+function standing({ units, memory, engines, serving }: ServicesFacts): readonly Finding[] {
   const whole = units.every((unit) => unit.sameFiles && unit.enabled && unit.active);
   if (!whole || !memory) return [];
   return [
     {
       id: "services-run",
       level: "ok",
-      what: `engine, gateway and watcher run from release ${current ?? "?"} with ${engines[0]?.id ?? "?"}; the engine may take ${bytes(memory.most)} for ${memory.models} model(s) at once`,
+      what: `engine, gateway and watcher run from release ${serving ?? "?"} with ${engines[0]?.id ?? "?"}; the engine may take ${bytes(memory.most)} for ${memory.models} model(s) at once`,
       why: "they start at boot and come back by themselves",
       evidence: `${units.map(({ name }) => name).join(", ")}; ${TOP}`,
     },
@@ -141,4 +145,18 @@ function givenUp({ engines }: ServicesFacts, kind: Kind): Finding {
     evidence: `journalctl -u ${ENGINE_UNIT}`,
     fix: ["sudo", `./bin/${WATCHER[kind]}`],
   };
+}
+
+function releaseGivenUp({ installed, serving }: ServicesFacts, kind: Kind): readonly Finding[] {
+  if (installed === undefined || serving === undefined || serving === installed) return [];
+  return [
+    {
+      id: "release-given-up",
+      level: "warn",
+      what: `the services went back from release ${installed} to ${serving}, the one before`,
+      why: "the gateway of the newer one failed again and again, so the watcher gave it up; a run of this script takes it up again, or a newer program",
+      evidence: `journalctl -u ${GATEWAY_UNIT}`,
+      fix: ["sudo", `./bin/${WATCHER[kind]}`],
+    },
+  ];
 }

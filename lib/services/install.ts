@@ -7,8 +7,9 @@ import type { Act } from "../machine/act.ts";
 import { systemctl } from "../steps/services.ts";
 import type { Call, Json, Step } from "../unit.ts";
 import type { InstallFile } from "./facts.ts";
+import { type Links, setLinks } from "./live.ts";
 import { mayWrite } from "./gateway_document.ts";
-import { ENGINE_UNIT, GIVEN_UP, inServices, TOP } from "./places.ts";
+import { ENGINE_UNIT, GATEWAY_UNIT, GIVEN_UP, inServices, TOP, WATCH_UNIT } from "./places.ts";
 
 /** The step that installs files; its undo removes them, with the folders that were made for them. */
 export function installStep(files: readonly InstallFile[], why: string): Step {
@@ -37,6 +38,20 @@ export function takeUpStep(build: string): Step {
     args: { build },
     undo: { by: "give_up" },
     why: "it was given up, and is tried again",
+  };
+}
+
+/**
+ * The step that makes a release the one that serves. With `restart` the units are as they should be, and what runs of them runs from the release before: it
+ * is started anew, and where it does not get ready the run ends and goes back.
+ */
+export function liveStep(release: string, links: Links, was: Links, restart: boolean): Step {
+  return {
+    do: "call",
+    name: "go_live",
+    args: { release, links: { ...links }, was: { ...was }, restart },
+    undo: { by: "leave_live" },
+    why: restart ? "it was given up, and is tried again" : `release ${release}`,
   };
 }
 
@@ -90,6 +105,35 @@ export const giveUp: Call = async ({ act }, { build }) => {
 async function startAnew(act: Act): Promise<void> {
   await systemctl(act, ["reset-failed", "--", ENGINE_UNIT], true);
   await systemctl(act, ["try-restart", "--no-block", "--", ENGINE_UNIT], true);
+}
+
+export const goLive: Call = (context, args) => switchTo(context, args, args["links"]);
+
+export const leaveLive: Call = (context, args) => switchTo(context, args, args["was"]);
+
+const switchTo = async (
+  { probe, act, signal }: Parameters<Call>[0],
+  { release, restart }: Parameters<Call>[1],
+  links: unknown,
+): Promise<void> => {
+  if (typeof release !== "string") throw new TypeError("the step has no release");
+  setLinks({ probe, act }, release, linksIn(links));
+  if (restart !== true) return;
+  for (const unit of [GATEWAY_UNIT, WATCH_UNIT]) {
+    await systemctl(act, ["reset-failed", "--", unit], true);
+    await systemctl(act, ["try-restart", "--", unit], false, signal);
+  }
+  // it serves: how it comes back is the watcher's to judge
+  await startAnew(act);
+};
+
+function linksIn(value: unknown): Links {
+  const { current, before, serves } = fields(value) ?? {};
+  return {
+    ...(typeof current === "string" ? { current } : {}),
+    ...(typeof before === "string" ? { before } : {}),
+    ...(typeof serves === "string" ? { serves } : {}),
+  };
 }
 
 /** Removes what the services made for themselves: keys, presets, certificates, the gateway's document where it is theirs, and what root's act noted. */

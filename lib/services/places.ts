@@ -6,6 +6,10 @@ import { inHome } from "../keep/home.ts";
 export const TOP = "/usr/local/lib/mountain-shelter";
 /** The link to the live release. */
 export const CURRENT = join(TOP, "current");
+/** The link to the release that was live and proven when the live one took its place. */
+export const BEFORE = join(TOP, "before");
+/** For each release a link to the one that serves in its place; see `live.ts`. */
+export const LIVE = join(TOP, "live");
 
 /** The one program of a release. */
 export function releaseProgram(release: string): string {

@@ -4,6 +4,7 @@ import { json, members } from "../facts/text.ts";
 import { BUILD_ID } from "../llm/builds.ts";
 import { governorChanges, GOVERNOR_FILE, GOVERNOR_NAME, readPolicies } from "../llm/governor.ts";
 import type { CallContext } from "../unit.ts";
+import { isRoots, isWhole, readLive, serveFrom } from "./live.ts";
 import {
   ENGINE_UNIT,
   GATEWAY_UNIT,
@@ -11,6 +12,8 @@ import {
   GOVERNOR_BEFORE,
   RESTARTED,
   SYSTEMD,
+  TOP,
+  WATCH_UNIT,
 } from "./places.ts";
 import type { Verb } from "./verbs.ts";
 
@@ -31,6 +34,8 @@ export async function actAsRoot(hands: Hands, verb: Verb): Promise<void> {
       pace(hands, ENGINE_UNIT);
       giveUpBuild(hands);
       return restart(hands, ENGINE_UNIT);
+    case "previous-release":
+      return goBack(hands);
     case "governor-performance":
       return setGovernor(hands);
     case "governor-back":
@@ -92,6 +97,26 @@ function giveUpBuild({ probe, act }: Hands): void {
     throw new ShelterError("no-build-before", "going back", "there is no earlier build");
   }
   act.write(GIVEN_UP, `${build}\n`, 0o644);
+}
+
+/** The engine is left alone: it serves, and starts from the release before when it starts next. */
+async function goBack(hands: Hands): Promise<void> {
+  const { probe, act } = hands;
+  const { installed, serving, before } = readLive(probe);
+  const refuse = (id: string, why: string) =>
+    new ShelterError(id, "going back to the release before", why);
+  if (installed === undefined || before === undefined || before === installed) {
+    throw refuse("no-release-before", "there is no earlier release");
+  }
+  if (serving === before) throw refuse("already-back", `${before} serves already`);
+  if (!isRoots(probe, TOP, "dir") || !(await isWhole(probe, before))) {
+    throw refuse("release-differs", `${before} is not what was installed`);
+  }
+  pace(hands, GATEWAY_UNIT);
+  serveFrom(act, installed, before);
+  await restart(hands, GATEWAY_UNIT);
+  // who asks may be this very watcher: it ends its entry in the journal first
+  await restart(hands, WATCH_UNIT);
 }
 
 /** What was there stays on record until it is back, also when this is asked twice. */

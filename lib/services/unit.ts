@@ -4,6 +4,9 @@ import { observeServices, type ServicesFacts } from "./facts.ts";
 import { diagnoseServices } from "./findings.ts";
 import {
   clearPlace,
+  goLive,
+  leaveLive,
+  liveStep,
   giveUp,
   installFiles,
   installStep,
@@ -13,7 +16,7 @@ import {
   takeUpStep,
 } from "./install.ts";
 import { WATCHER, type Kind } from "./kind.ts";
-import { CURRENT } from "./places.ts";
+import { type Links, linksOf } from "./live.ts";
 import { unaskedServices } from "./unasked.ts";
 
 /** The unit of one kind of host. */
@@ -39,6 +42,8 @@ export function servicesUnit(
       install_files: installFiles,
       make_place: makePlace,
       clear_place: clearPlace,
+      go_live: goLive,
+      leave_live: leaveLive,
       take_up: takeUp,
       give_up: giveUp,
     },
@@ -50,7 +55,8 @@ export function servicesUnit(
     }),
     digest: (facts) => ({
       kind: facts.kind,
-      release: facts.current ?? null,
+      release: facts.installed ?? null,
+      serving: facts.serving ?? null,
       engines: facts.engines.map(({ id }) => id),
       given_up: facts.givenUp,
       engine_memory: facts.memory?.most ?? null,
@@ -62,7 +68,7 @@ export function servicesUnit(
 
 /** Files first, then what runs from them: taken back, it goes the other way round. Pure. */
 function planServices(facts: ServicesFacts): readonly Step[] {
-  const { program, engines, current, units } = facts;
+  const { program, engines, units } = facts;
   if (!program || units.length === 0) return [];
   const [live] = engines;
   return [
@@ -71,9 +77,7 @@ function planServices(facts: ServicesFacts): readonly Step[] {
       .filter(({ there }) => !there)
       .map(({ id, files }) => installStep(files, `engine ${id}`)),
     ...(facts.place ? [] : [PLACE_STEP]),
-    ...(current === program.id
-      ? []
-      : [{ do: "link", path: CURRENT, target: program.id } satisfies Step]),
+    ...goLiveSteps(program.id, facts),
     // before the units: one that is started by its own step starts from what was taken up
     ...(facts.givenUp && live ? [takeUpStep(live.id)] : []),
     ...units
@@ -87,4 +91,17 @@ function planServices(facts: ServicesFacts): readonly Step[] {
       })),
     ...facts.stale.map((path): Step => ({ do: "remove", path })),
   ];
+}
+
+/** Nothing where the wanted release serves already. One that was installed before and given up is started again here; else the units' steps do it. Pure. */
+function goLiveSteps(
+  release: string,
+  { installed, links, proven, units }: ServicesFacts,
+): readonly Step[] {
+  const { current, serves } = linksOf(release);
+  if (links.current === current && links.serves === serves) return [];
+  const before = proven ?? links.before;
+  const wanted: Links = { current, serves, ...(before === undefined ? {} : { before }) };
+  const restart = installed === release && units.every(({ sameFiles }) => sameFiles);
+  return [liveStep(release, wanted, links, restart)];
 }

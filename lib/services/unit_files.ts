@@ -1,11 +1,12 @@
 /** The text of the systemd units. Pure. systemd.unit(5), systemd.service(5), systemd.exec(5), for systemd 252 and later. */
 import type { ScriptId } from "../unit.ts";
+import { liveProgram } from "./live.ts";
 import {
   ACT_SOCKET_UNIT,
   ACT_TEMPLATE,
   ENGINE_UNIT,
   GATEWAY_UNIT,
-  releaseProgram,
+  LIVE,
   SYSTEMD,
   TOP,
   WATCH_UNIT,
@@ -83,7 +84,7 @@ function actText({ release }: UnitWorld): string {
     Unit: ["Description=Mountain Shelter: one act as root", "CollectMode=inactive-or-failed"],
     Service: [
       "Type=simple",
-      `ExecStart=${releaseProgram(release)} act`,
+      `ExecStart=${liveProgram(release)} act`,
       "StandardInput=socket",
       "StandardOutput=socket",
       "StandardError=journal",
@@ -96,7 +97,7 @@ function actText({ release }: UnitWorld): string {
       "ProtectHome=yes",
       "PrivateDevices=yes",
       "PrivateNetwork=yes",
-      `ReadWritePaths=${TOP}/engine /run`,
+      `ReadWritePaths=${TOP}/engine ${LIVE} /run`,
       "RestrictAddressFamilies=AF_UNIX",
     ],
   });
@@ -104,7 +105,7 @@ function actText({ release }: UnitWorld): string {
 
 function engineText(world: UnitWorld): string {
   const { release, build, before, engineMemory } = world;
-  const program = releaseProgram(release);
+  const program = liveProgram(release);
   const given = before === undefined ? "" : ` --before ${before}`;
   return sections({
     Unit: [
@@ -152,7 +153,7 @@ function gatewayText(world: UnitWorld): string {
     ],
     Service: [
       ...service(world),
-      `ExecStart=${releaseProgram(world.release)} gateway run`,
+      `ExecStart=${liveProgram(world.release)} gateway run`,
       "Restart=always",
       "RestartSec=500ms",
       "TimeoutStartSec=60",
@@ -179,7 +180,7 @@ function watchText(world: UnitWorld): string {
     ],
     Service: [
       ...service(world),
-      `ExecStart=${releaseProgram(world.release)} ${world.watcher} run`,
+      `ExecStart=${liveProgram(world.release)} ${world.watcher} run`,
       "Restart=always",
       "RestartSec=5",
       "TimeoutStartSec=60",

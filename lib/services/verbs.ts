@@ -2,12 +2,16 @@
 import { ShelterError } from "../errors.ts";
 import type { Act } from "../machine/act.ts";
 
-/** The acts. "previous-engine" puts the engine's last good build in the place of the live one and restarts it. */
+/**
+ * The acts. "previous-engine" puts the engine's last good build in the place of the live one and restarts it; "previous-release" does the same with the
+ * program, so with the gateway and the watcher.
+ */
 export const VERBS = [
   "restart-engine",
   "stop-engine",
   "restart-gateway",
   "previous-engine",
+  "previous-release",
   "governor-performance",
   "governor-back",
 ] as const;

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
-import { GIVEN_UP, GOVERNOR_BEFORE, RESTARTED } from "../../lib/services/places.ts";
+import { GIVEN_UP, GOVERNOR_BEFORE, RESTARTED, TOP } from "../../lib/services/places.ts";
 import { actAsRoot } from "../../lib/services/root_acts.ts";
 import { VERBS, type Verb } from "../../lib/services/verbs.ts";
 import {
@@ -12,6 +12,7 @@ import {
   type FakeProgram,
   type FakeWorld,
 } from "../support/fake_machine.ts";
+import { OLDER_RELEASES, RELEASE, servicesMachine } from "../support/services_world.ts";
 
 const CPU = "/sys/devices/system/cpu/cpufreq";
 const policy = (
@@ -27,6 +28,14 @@ const governors = (world: FakeWorld) =>
 const UNIT = (words: string) => ({
   "/etc/systemd/system/shelter-engine.service": `[Service]\nExecStartPre=-+/x act governor-performance --build b-ffffffffffff\nExecStart=/x engine run ${words}\n`,
 });
+
+/** A release, installed over an earlier one. */
+const installedOver = (before: string) =>
+  Object.fromEntries(
+    Object.entries(servicesMachine({ releases: [RELEASE, before], before }).files ?? {}).filter(
+      ([path]) => path.startsWith(`${TOP}/`),
+    ),
+  );
 
 const made: FakeWorld[] = [];
 afterEach(() => {
@@ -190,6 +199,7 @@ test("nothing that a home could say is read by any act", async () => {
       ...policy(0, "powersave"),
       ...policy(1, "powersave"),
       ...UNIT("--build b-aaaaaaaaaaaa --before b-bbbbbbbbbbbb"),
+      ...installedOver(OLDER_RELEASES[0]),
       "/usr/local/lib/mountain-shelter/engine": { folder: true },
       [`${FAKE_HOME}/shared.cfg`]: "{",
     });

@@ -13,7 +13,7 @@ import { steadily } from "./bench_world.ts";
 import { FAKE_HOME } from "./fake_machine.ts";
 import type { KnownUnit } from "./fake_systemd.ts";
 import { lawsOf, type LawWorld } from "./laws.ts";
-import { BUILD_A, BUILD_B, servicesMachine } from "./services_world.ts";
+import { BUILD_A, BUILD_B, OLDER_RELEASES, RELEASE, servicesMachine } from "./services_world.ts";
 
 const known: fc.Arbitrary<KnownUnit> = fc.record({
   loaded: fc.constant("[Service]\nExecStart=/somebody/elses\n"),
@@ -27,7 +27,10 @@ export function servicesLaws(unit: AnyUnit, role: string | undefined): void {
     .record({
       builds: fc.constantFrom([BUILD_A], [BUILD_A, BUILD_B]),
       units: fc.dictionary(fc.constantFrom(GATEWAY_UNIT, WATCH_UNIT), known, { maxKeys: 2 }),
-      releases: fc.subarray(["aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb", "cccccccccccccccc"]),
+      releases: fc.shuffledSubarray([RELEASE, ...OLDER_RELEASES]),
+      plainLink: fc.boolean(),
+      serving: fc.constantFrom(undefined, ...OLDER_RELEASES),
+      before: fc.constantFrom(undefined, ...OLDER_RELEASES),
       place: fc.boolean(),
       document: fc.constantFrom(undefined, '{"schema":1,"host":"by hand"}', "{"),
       damagedCopy: fc.boolean(),
@@ -35,11 +38,26 @@ export function servicesLaws(unit: AnyUnit, role: string | undefined): void {
       givenUp: fc.constantFrom(undefined, BUILD_A, BUILD_B),
     })
     .map(
-      ({ builds, units, releases, place, document, damagedCopy, oldBuild, givenUp }): LawWorld => ({
+      ({
+        builds,
+        units,
+        releases,
+        plainLink,
+        serving,
+        before,
+        place,
+        document,
+        damagedCopy,
+        oldBuild,
+        givenUp,
+      }): LawWorld => ({
         machine: servicesMachine({
           builds,
           units,
           releases,
+          plainLink,
+          ...(serving === undefined ? {} : { serving }),
+          ...(before === undefined ? {} : { before }),
           ...(role === undefined ? {} : { role }),
           files: {
             ...(place ? { [inServices.gatewayKey(FAKE_HOME)]: { text: "k\n", mode: 0o600 } } : {}),

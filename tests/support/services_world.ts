@@ -1,6 +1,6 @@
 /** A fake machine on which services can be installed: systemd, a compiled program, builds of the engine that are whole, a model, an owner who is not root. */
 import { createHash } from "node:crypto";
-import { TOP } from "../../lib/services/places.ts";
+import { BEFORE, CURRENT, LIVE, TOP } from "../../lib/services/places.ts";
 import { BUILD_A, BUILD_B, benchMachine } from "./bench_world.ts";
 import { FAKE_HOME, type FakeFile, type FakeMachineOptions } from "./fake_machine.ts";
 import { systemctl, systemdFiles, type KnownUnit } from "./fake_systemd.ts";
@@ -13,8 +13,14 @@ export interface ServicesWorld {
   readonly builds?: readonly string[];
   readonly models?: readonly string[];
   readonly units?: Readonly<Record<string, KnownUnit>>;
-  /** Releases that stand there already, the live one first. */
+  /** Releases that stand there already, the installed one first; the others are from before it. */
   readonly releases?: readonly string[];
+  /** What serves in the place of the installed one, as root's act leaves it. */
+  readonly serving?: string;
+  /** The release that was proven before the installed one. */
+  readonly before?: string;
+  /** The link to the live release leads straight to it, as an older release of ours left it. */
+  readonly plainLink?: boolean;
   readonly ownerUid?: number;
   readonly files?: Readonly<Record<string, FakeFile>>;
 }
@@ -25,6 +31,14 @@ const hashOf = (text: string) => createHash("sha256").update(text).digest("hex")
 /** The release that this program is. */
 export const RELEASE = hashOf(PROGRAM).slice(0, 16);
 export { BUILD_A, BUILD_B };
+const OLDER: Readonly<Record<string, string>> = Object.fromEntries(
+  ["an older program", "a still older one", "the oldest"].map((text) => [
+    hashOf(text).slice(0, 16),
+    text,
+  ]),
+);
+/** Three older releases, each as it was built. */
+export const OLDER_RELEASES = Object.keys(OLDER) as [string, string, string];
 
 /** The parts that such a machine is made from. */
 export function servicesMachine(world: ServicesWorld = {}): FakeMachineOptions {
@@ -59,10 +73,18 @@ export function servicesMachine(world: ServicesWorld = {}): FakeMachineOptions {
   if (world.role !== undefined) {
     files[at("shared.cfg")] = `hosts:\n  testhost:\n    roles: [${world.role}]\n`;
   }
-  for (const release of world.releases ?? [])
-    files[`${TOP}/${release}/shelter`] = `release ${release}`;
+  for (const release of world.releases ?? []) {
+    const text = release === RELEASE ? PROGRAM : (OLDER[release] ?? `release ${release}`);
+    files[`${TOP}/${release}/shelter`] = { text, mode: 0o755 };
+  }
   const [live] = world.releases ?? [];
-  if (live !== undefined) files[`${TOP}/current`] = { link: live };
+  if (live !== undefined) {
+    files[CURRENT] = { link: world.plainLink === true ? live : `live/${live}` };
+    if (world.plainLink !== true) {
+      files[`${LIVE}/${live}`] = { link: `../${world.serving ?? live}` };
+    }
+  }
+  if (world.before !== undefined) files[BEFORE] = { link: world.before };
   return {
     ...base,
     files: { ...files, ...world.files },
