@@ -1,5 +1,6 @@
 /** Debian packages that `up` misses: where we are not root but somebody sits at a terminal with sudo, it asks and lets sudo do it. */
 import { askYesNo, canAsk } from "../cli/prompt.ts";
+import { EXIT, Interrupted } from "../errors.ts";
 import { createAct } from "../machine/act.ts";
 import { commandLine } from "../report/text.ts";
 import type { RunReport } from "../unit.ts";
@@ -10,7 +11,7 @@ import { ownCommand } from "./self.ts";
 /** The finding of 01_validate_prereqs that its `--yes` as root does something about. */
 const MISSING = "packages-missing";
 
-/** Runs 01_validate_prereqs as root, if the person agrees. @returns whether it went well. */
+/** Runs 01_validate_prereqs as root, if the person agrees. @returns whether it went well. @throws Interrupted on Ctrl-C, at the question, at sudo's or later. */
 export async function installAsRoot(
   { machine, place, probe, want }: Desk,
   report: RunReport,
@@ -23,5 +24,8 @@ export async function installAsRoot(
   say.line(`${report.script}: ${report.error.what}`);
   if (!(await askYesNo(`Install it now? This runs: ${commandLine(command)}`, true))) return false;
   const ran = await createAct(machine, probe).run(command, { terminal: true, signal });
+  signal.throwIfAborted();
+  // sudo may give the program a terminal of its own: then Ctrl-C reaches that alone
+  if (ran.code === EXIT.interrupted) throw new Interrupted("Ctrl-C");
   return ran.code === 0;
 }

@@ -19,6 +19,8 @@ import { runLine, unaskedTogether, warningLines } from "./summary.ts";
 import { suggestionsOf } from "./trends.ts";
 
 const OWN: ScriptId = "08_shelter_cli";
+/** Said after a failure; one that keeps coming back has its own words for what is next. */
+const NEXT = "What was done before that stands: ./bin/shelter up goes on from there";
 /** Short, and answered well by the smallest model of the catalogue. */
 const QUESTION = "What is a mountain shelter? Answer in one sentence.";
 
@@ -86,6 +88,7 @@ export const up: Command = async (desk) => {
       ...unaskedTogether(runs, suggestionsOf(pastRuns(probe), probe.now()), verbose),
       "",
       lastLine(outcome, runs, took_ms),
+      ...(EXIT[outcome] === 0 || sequence.halted ? [] : [layout(false).paint("taupe", NEXT)]),
     ],
   };
 };

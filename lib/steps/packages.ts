@@ -6,6 +6,7 @@ import { takeLock } from "../keep/lock.ts";
 import type { Act } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
 import type { CallContext } from "../unit.ts";
+import { aptProgress } from "./apt_progress.ts";
 
 /** Debian policy 5.6.1, with an optional architecture. Anything else never reaches apt's command line. */
 const NAME = /^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?$/;
@@ -26,12 +27,17 @@ export async function installPackages(
   }
   await withApt(probe, act, async () => {
     act.write(memo, JSON.stringify(await installedPackages(probe)));
-    const get = async (argv: readonly string[]) =>
-      act.run([...APT, ...argv], {
+    const get = async (argv: readonly string[]) => {
+      const show = aptProgress(say);
+      return act.run([...APT, ...argv], {
         env: QUIET,
         signal,
-        onLine: (line) => say.detail({ apt: line }),
+        onLine: (line) => {
+          say.detail({ apt: line });
+          show(line);
+        },
       });
+    };
     say.line(`Installing ${install.join(" ")}`);
     const wanted = ["install", "--no-install-recommends", "--", ...install];
     let ran = await get(wanted);
