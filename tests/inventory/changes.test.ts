@@ -4,7 +4,9 @@ import { changesBetween } from "../../lib/inventory/changes.ts";
 import type { Stable } from "../../lib/inventory/document.ts";
 import { comparison } from "../../lib/inventory/plan.ts";
 import { recorded, shadowCpuinfo } from "../facts/fixtures.ts";
-import { after, factsOf, nvidiaSmi, phantom, shadow } from "./worlds.ts";
+import { after, factsOf } from "./facts_of.ts";
+import { phantom } from "./phantom.ts";
+import { nvidiaSmi, shadow } from "./shadow.ts";
 
 const texts = (before: Stable, now: Stable) => changesBetween(before, now).map(({ text }) => text);
 const whole = await factsOf(shadow());

@@ -1,7 +1,10 @@
 import { expect, test } from "bun:test";
 import { unit } from "../../scripts/01_host_inventory.ts";
 import { pci } from "./sysfs.ts";
-import { factsOf, nvidiaSmi, phantom, plainVm, shadow } from "./worlds.ts";
+import { factsOf } from "./facts_of.ts";
+import { phantom } from "./phantom.ts";
+import { plainVm } from "./plain_vm.ts";
+import { nvidiaSmi, shadow } from "./shadow.ts";
 
 const ids = (found: readonly { readonly id: string }[]) => found.map(({ id }) => id);
 

@@ -6,7 +6,9 @@ import { documentOf } from "../../lib/inventory/plan.ts";
 import { inHome } from "../../lib/keep/home.ts";
 import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
 import { runOn } from "../support/run.ts";
-import { factsOf, phantom, shadow, shadowFiles } from "./worlds.ts";
+import { factsOf } from "./facts_of.ts";
+import { phantom } from "./phantom.ts";
+import { shadow, shadowFiles } from "./shadow.ts";
 
 const PATH = inHome.inventory(FAKE_HOME, "testhost");
 let world: FakeWorld;

@@ -5,7 +5,11 @@ import { unaskedInventory } from "../../lib/inventory/unasked.ts";
 import type { InventoryFacts } from "../../lib/inventory/observe.ts";
 import type { FakeFile, FakeMachineOptions } from "../support/fake_machine.ts";
 import { recorded } from "../facts/fixtures.ts";
-import { after, factsOf, nvidiaSmi, phantom, plainVm, POWER, shadow } from "./worlds.ts";
+import { after, factsOf } from "./facts_of.ts";
+import { POWER } from "./laptop.ts";
+import { phantom } from "./phantom.ts";
+import { plainVm } from "./plain_vm.ts";
+import { nvidiaSmi, shadow } from "./shadow.ts";
 
 const CPUS = "/sys/devices/system/cpu";
 const CARD = "/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0";

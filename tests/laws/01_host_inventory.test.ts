@@ -6,7 +6,10 @@ import { documentOf } from "../../lib/inventory/plan.ts";
 import { inHome } from "../../lib/keep/home.ts";
 import { FAKE_HOME, type FakeFile, type FakeMachineOptions } from "../support/fake_machine.ts";
 import { lawsOf } from "../support/laws.ts";
-import { factsOf, phantom, plainVm, shadow } from "../inventory/worlds.ts";
+import { factsOf } from "../inventory/facts_of.ts";
+import { phantom } from "../inventory/phantom.ts";
+import { plainVm } from "../inventory/plain_vm.ts";
+import { shadow } from "../inventory/shadow.ts";
 
 const PATH = inHome.inventory(FAKE_HOME, "testhost");
 const KINDS = [
