@@ -38,7 +38,12 @@ export const pair: Command = async (desk) => {
   const anew = want["anew"] === true || want["renew"] === true;
   const known = readTrust(probe, peer);
   const since = anew ? new Date(machine.now()).toISOString() : "";
-  const first = undo || (known && !anew) ? known : await firstContact(desk, peer);
+  // a renewal goes to the host whose key is pinned, unless the person says where else to look
+  const told = ["accept", "address", "port", "user", "there"].some(
+    (one) => want[one] !== undefined,
+  );
+  const again = known && (!anew || (want["anew"] !== true && !told));
+  const first = undo || again ? known : await firstContact(desk, peer);
   const unit = pairUnit(peer, first);
   const report = await runHere(
     unit,

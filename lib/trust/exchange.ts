@@ -115,6 +115,14 @@ async function byOwnSsh(
   if (ran.code === 0) return ran.stdout;
   const said = ran.stderr.trim().split("\n").slice(-3).join(" ");
   const where = `${text(args, "user")}@${text(args, "address")}`;
+  if (/REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed/.test(ran.stderr)) {
+    throw new ShelterError(
+      "host-key-changed",
+      `reaching ${peer} with your own ssh login`,
+      `${text(args, "address")} shows another host key than the one that was accepted: it was set up anew, or it is not ${peer}`,
+      ["./bin/shelter", "pair", peer, "--anew"],
+    );
+  }
   if (ran.code === 255) {
     throw new ShelterError("peer-unreachable", `reaching ${peer} with your own ssh login`, said, [
       "ssh-copy-id",

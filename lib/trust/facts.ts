@@ -6,6 +6,7 @@ import type { HostName } from "../unit.ts";
 import {
   expiryOf,
   fingerprintOf,
+  isOwn,
   madeOf,
   type Offer,
   type Role,
@@ -39,9 +40,8 @@ export interface PairFacts {
   /** ISO 8601, for what is written. */
   readonly now: string;
   readonly missingKeys: readonly Role[];
-  /** `madeAt` is ISO 8601, empty where there is none. */
+  /** The gateway's, signed by itself and of the key that lies beside it: 0 days and an empty time (ISO 8601) where there is none. */
   readonly certificate: {
-    readonly there: boolean;
     readonly daysLeft: number;
     readonly madeAt: string;
   };
@@ -96,7 +96,8 @@ export async function observePairing(
   const hosts = inHome.identity(home, "known_hosts");
   const others = paired(probe).filter((one) => one.name !== peer);
   const certificate = probe.text(inHome.identity(home, GATEWAY_CERTIFICATE));
-  const keyThere = probe.stat(inHome.identity(home, GATEWAY_KEY)) !== undefined;
+  const key = probe.text(inHome.identity(home, GATEWAY_KEY));
+  const mine = certificate && key && isOwn(certificate, key) ? certificate : undefined;
   return {
     host,
     home,
@@ -104,9 +105,8 @@ export async function observePairing(
     now: new Date(probe.now()).toISOString(),
     missingKeys: ROLES.filter((role) => ownPublicKey(probe, role) === undefined),
     certificate: {
-      there: certificate !== undefined && keyThere,
-      daysLeft: certificate === undefined ? 0 : daysLeft(probe, certificate),
-      madeAt: certificate === undefined ? "" : new Date(madeOf(certificate)).toISOString(),
+      daysLeft: mine === undefined ? 0 : daysLeft(probe, mine),
+      madeAt: mine === undefined ? "" : new Date(madeOf(mine)).toISOString(),
     },
     sshd: ownHostKeys(probe).length > 0,
     own,
@@ -123,6 +123,7 @@ export async function observePairing(
       wanted: knownHosts(known ? [...others, known].sort(byName) : others),
     },
     proven:
+      mine !== undefined &&
       own !== undefined &&
       known !== undefined &&
       probe.text(proofPath(home, peer)) === proofOf(own, known),

@@ -1,5 +1,5 @@
 /** What two hosts tell each other when they pair: names, addresses, public keys, a certificate. No secret is in it; all of it is checked before it is used. */
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { ShelterError } from "../errors.ts";
 import { HOST_NAME, RESERVED_HOST_NAMES } from "../hosts/name.ts";
 import type { HostName } from "../unit.ts";
@@ -111,6 +111,19 @@ export function expiryOf(pem: string): number {
 /** When a certificate begins, milliseconds since 1970. */
 export function madeOf(pem: string): number {
   return Date.parse(certificateOf(pem).validFrom);
+}
+
+/** Whether a certificate is signed by itself and of this private key: one of an authority is never believed by the other side, which knows it alone. */
+export function isOwn(pem: string, key: string): boolean {
+  try {
+    const certificate = new X509Certificate(pem);
+    return (
+      certificate.verify(certificate.publicKey) &&
+      certificate.checkPrivateKey(createPrivateKey(key))
+    );
+  } catch {
+    return false; // one of the two can't be read
+  }
 }
 
 function certificateOf(pem: string): X509Certificate {

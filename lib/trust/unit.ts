@@ -115,7 +115,7 @@ function plan(facts: PairFacts, want: Args, first: FirstContact | undefined): re
       undo: { restore },
     });
   }
-  if (!facts.certificate.there || facts.certificate.daysLeft < RENEW_DAYS || isOlder(facts, want)) {
+  if (isSpent(facts) || isOlder(facts, want)) {
     const restore = [
       inHome.identity(home, GATEWAY_KEY),
       inHome.identity(home, GATEWAY_CERTIFICATE),
@@ -172,6 +172,11 @@ function plan(facts: PairFacts, want: Args, first: FirstContact | undefined): re
   }
   if (facts.offer) return [{ do: "remove", path: answerPath(home, peer) }];
   return [];
+}
+
+/** Good for nobody, or not for long. One from the future was made while this host's clock was ahead. */
+function isSpent({ certificate, now }: PairFacts): boolean {
+  return certificate.daysLeft < RENEW_DAYS || certificate.madeAt > now;
 }
 
 /** A renewal that was asked for: the certificate is from before the asking. A certificate knows whole seconds alone. */
