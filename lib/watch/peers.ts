@@ -75,11 +75,16 @@ function* conditionsOf(
       id: `peer-gateway.${name}`,
       level: "warn",
       what: `${name} is there, but ${gatewayFails}: no answer can be carried over to it`,
-      fix: /certificate/.test(gatewayFails) ? ["./bin/shelter", "pair", name, "--renew"] : look,
+      fix:
+        /not valid yet/.test(gatewayFails) && clockIsOff(clockOff)
+          ? setClock(name, clockSynced)
+          : /certificate/.test(gatewayFails)
+            ? ["./bin/shelter", "pair", name, "--renew"]
+            : look,
       hold: 60_000,
     };
   }
-  if (clockOff !== undefined && Math.abs(clockOff) >= CLOCK_OFF) {
+  if (clockIsOff(clockOff)) {
     const far = duration(Math.abs(clockOff));
     const whose =
       clockSynced === true ? `; this host's is synchronised, so ${name}'s is wrong` : "";
@@ -87,10 +92,7 @@ function* conditionsOf(
       id: `peer-clock.${name}`,
       level: Math.abs(clockOff) >= CLOCK_FAR_OFF ? "fail" : "warn",
       what: `the clock of ${name} is ${far} ${clockOff > 0 ? "ahead of" : "behind"} this host's${whose}`,
-      fix:
-        clockSynced === true
-          ? ["./bin/01_validate_prereqs", "--host", name]
-          : ["sudo", "timedatectl", "set-ntp", "true"],
+      fix: setClock(name, clockSynced),
     };
   }
   const ended = heard?.ended;
@@ -106,4 +108,15 @@ function* conditionsOf(
       fix: look,
     };
   }
+}
+
+function clockIsOff(off: number | undefined): off is number {
+  return off !== undefined && Math.abs(off) >= CLOCK_OFF;
+}
+
+/** Of two clocks, the one that is synchronised is right. */
+function setClock(name: string, synced: boolean | undefined): readonly string[] {
+  return synced === true
+    ? ["./bin/01_validate_prereqs", "--host", name]
+    : ["sudo", "timedatectl", "set-ntp", "true"];
 }

@@ -45,7 +45,7 @@ test("one that never comes back: three restarts, the last good generation, then 
 test("a cause with a known fix is restarted once and then fixed; one that has no generation behind it is given up after that", () => {
   const watching = settled();
   const sick = engine({ state: "down", why: "its lock is damaged", cause: "lock-damaged" });
-  expect(rungs(watching.for(20 * MINUTE, { ...sick, canGoBack: false }))).toEqual([
+  expect(rungs(watching.for(20 * MINUTE, { ...sick, canGoBack: [] }))).toEqual([
     "restart",
     "lock-aside",
   ]);
@@ -224,6 +224,12 @@ test("a host that lives without its gateway, or with another key, is told of and
     { id: "peer-gateway.shadow", fix: ["./bin/shelter", "pair", "shadow", "--renew"] },
     { id: "peer-trouble.shadow", fix: ["x"] },
   ]);
+  const early = { ...peer, gatewayFails: "its certificate is not valid yet: a clock is wrong" };
+  watching.for(2 * MINUTE, { peers: [{ ...early, clockOff: 3_600_000 }] });
+  expect(watching.state?.alerts.find((one) => one.id === "peer-gateway.shadow")).toMatchObject({
+    what: expect.stringContaining("not valid yet") as string,
+    fix: ["sudo", "timedatectl", "set-ntp", "true"],
+  });
 });
 
 test("a watcher that was stopped in order is named at once by the peer", () => {
