@@ -2,6 +2,7 @@
 import { ShelterError } from "../errors.ts";
 import { lookAtConfig, retentionOf } from "../hosts/config.ts";
 import type { Probe } from "../machine/probe.ts";
+import { bringPrograms } from "../peer/channel.ts";
 import type { Trust } from "../trust/offer.ts";
 import { paired } from "../trust/store.ts";
 import type { Args, Failure, HostName } from "../unit.ts";
@@ -165,7 +166,7 @@ async function lookAtPeer(
   const last = remembered?.manifest();
   const withRelease = last?.files.some((one) => one.path.startsWith(releaseFolder(peer))) ?? false;
   const early = last ? await compare(last, withRelease) : undefined;
-  const state = parseState(await answer, peer);
+  const state = parseState(await answer, peer, bringPrograms(trust));
   const asRemembered = last !== undefined && state.digest === remembered?.digest;
   const records = { mine: agreedWith(probe, peer), theirs: state.agreed };
   const onlyShared = (states: States) =>

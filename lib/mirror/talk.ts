@@ -5,7 +5,7 @@ import { inHome } from "../keep/home.ts";
 import type { Act } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
 import type { Ran, RunOptions } from "../machine/process.ts";
-import { destination, peerFailure, sshOptions } from "../peer/channel.ts";
+import { bringPrograms, destination, peerFailure, sshOptions } from "../peer/channel.ts";
 import type { Trust } from "../trust/offer.ts";
 import type { CallContext } from "../unit.ts";
 import { DOCUMENT_LIMIT } from "./wire.ts";
@@ -78,7 +78,7 @@ export function mirrorFailure(peer: Trust, what: string, ran: Ran): ShelterError
     return fail(
       "peer-older",
       `${peer.name} runs an older release, which does not know this mirror`,
-      ["./bin/shelter", "update"],
+      bringPrograms(peer),
     );
   }
   if (/No space left on device|the disk is full|ENOSPC/.test(said)) {

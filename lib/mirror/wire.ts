@@ -113,8 +113,8 @@ const MODEL_NAME = /^[A-Za-z0-9][\w.+-]{0,200}$/;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Reads a document's JSON. @throws ShelterError "mirror-malformed" */
-export function documentOf(text: string, from: string): Fields {
+/** Reads a document's JSON; `bring` is the command that brings this host's programs to its writer. @throws ShelterError "mirror-malformed", "mirror-other-release" */
+export function documentOf(text: string, from: string, bring?: readonly string[]): Fields {
   let said: unknown;
   try {
     said = JSON.parse(text);
@@ -122,15 +122,25 @@ export function documentOf(text: string, from: string): Fields {
     throw malformed(from, error instanceof Error ? error.message : String(error));
   }
   const fields = object(said, from, "the document");
-  if (fields["schema"] !== WIRE) {
-    throw new ShelterError(
-      "mirror-other-release",
-      `talking to ${from}`,
-      `its form of the mirror is ${String(fields["schema"])}, ours is ${WIRE}: bring both hosts to one release`,
-      ["./bin/shelter", "update"],
-    );
-  }
+  const { schema } = fields;
+  if (schema !== WIRE) throw otherForm(from, schema, bring);
   return fields;
+}
+
+function otherForm(from: string, schema: unknown, bring?: readonly string[]): ShelterError {
+  const newer = typeof schema === "number" && schema > WIRE;
+  const older = typeof schema === "number" && schema < WIRE;
+  const whose = newer
+    ? "this host's programs are"
+    : older
+      ? "its programs are"
+      : "one of the two is";
+  return new ShelterError(
+    "mirror-other-release",
+    `talking to ${from}`,
+    `its form of the mirror is ${JSON.stringify(schema)?.slice(0, 40) ?? "undefined"}, ours is ${WIRE}: ${whose} of an older release`,
+    newer ? ["./bin/shelter", "update"] : bring,
+  );
 }
 
 /** Checks what a peer asks to be put live. */
@@ -181,9 +191,9 @@ export function parseCommitReply(text: string, from: HostName): CommitReply {
   };
 }
 
-/** Checks how a peer says it stands. */
-export function parseState(text: string, from: HostName): PeerState {
-  const fields = documentOf(text, from);
+/** Checks how a peer says it stands; `bring` as in `documentOf`. */
+export function parseState(text: string, from: HostName, bring?: readonly string[]): PeerState {
+  const fields = documentOf(text, from, bring);
   const generation = (value: unknown) => {
     if (typeof value === "string" && GENERATION.test(value)) return value;
     throw malformed(from, "a generation has no name of ours");

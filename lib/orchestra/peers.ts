@@ -3,11 +3,13 @@ import { inHome } from "../keep/home.ts";
 import { readJournal } from "../keep/journal.ts";
 import { readStatus } from "../keep/status.ts";
 import { runningGateway } from "../gateway/client.ts";
+import { fields, type Fields } from "../gateway/piece.ts";
 import { liveBuild } from "../llm/builds.ts";
 import { namedModels } from "../llm/store.ts";
 import { createAct } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
 import { type Asked, askHost } from "../peer/ask.ts";
+import { bringPrograms } from "../peer/channel.ts";
 import { type Contact, lastContact, noteContact } from "../peer/contact.ts";
 import { paired } from "../trust/store.ts";
 import type { Trust } from "../trust/offer.ts";
@@ -22,6 +24,8 @@ import type { ToldRow } from "../peer/word.ts";
 export interface PeerKnown {
   readonly name: HostName;
   readonly asked: Asked;
+  /** The command that brings this host's programs there. */
+  readonly bring: readonly string[];
   /** What this host's watcher has seen of it; undefined where no watcher runs. */
   readonly seen?: PeerSeen;
   /** The last answer before this one. */
@@ -33,7 +37,11 @@ export interface PeerKnown {
 /** What this host can do alone. */
 export interface Alone {
   /** The gateway's own words of who serves; undefined where none answers. */
-  readonly gateway?: { readonly serves: string | null };
+  readonly gateway?: {
+    readonly serves: string | null;
+    /** Peers that it can't ask, by name, with the reason. */
+    readonly refuses: Readonly<Record<string, string>>;
+  };
   readonly engineLive: boolean;
   readonly models: readonly string[];
 }
@@ -53,6 +61,7 @@ export async function knownPeers(desk: Desk): Promise<readonly PeerKnown[]> {
       return {
         name: trust.name,
         asked,
+        bring: bringPrograms(trust),
         ...(seen ? { seen } : {}),
         ...(before ? { before } : {}),
         ...(mirror ? { mirror } : {}),
@@ -66,10 +75,28 @@ export async function aloneHere(probe: Probe): Promise<Alone> {
   const gateway = await runningGateway(probe).catch(() => undefined);
   const serves = gateway?.status["serves"];
   return {
-    ...(gateway ? { gateway: { serves: typeof serves === "string" ? serves : null } } : {}),
+    ...(gateway
+      ? {
+          gateway: {
+            serves: typeof serves === "string" ? serves : null,
+            refuses: refusedIn(gateway.status),
+          },
+        }
+      : {}),
     engineLive: liveBuild(probe) !== undefined,
     models: namedModels(probe).flatMap(({ name, sha256 }) => (sha256 === undefined ? [] : [name])),
   };
+}
+
+function refusedIn(status: Fields): Readonly<Record<string, string>> {
+  const engines = Array.isArray(status["engines"]) ? (status["engines"] as readonly unknown[]) : [];
+  return Object.fromEntries(
+    engines.flatMap((one) => {
+      const { name, kind, state, why } = fields(one) ?? {};
+      const refused = kind === "peer" && state === "down" && typeof why === "string";
+      return refused && typeof name === "string" ? [[name, why]] : [];
+    }),
+  );
 }
 
 /** A damaged pairing is 00_check_structure's to name; the others are shown all the same. */

@@ -13,6 +13,10 @@ export function peerLines(view: PeerView, now: number): readonly string[] {
     heading(view, now),
     ...(view.why === undefined ? [] : [row("copper", view.why)]),
     ...(view.clock_off_ms === undefined ? [] : [row("copper", clock(view.clock_off_ms))]),
+    ...(view.troubles ?? []).flatMap(({ what, fix }) => [
+      row("copper", what),
+      paint("gold", `    ${printable(commandLine(fix))}`),
+    ]),
     ...(view.scripts.length > 0 ? [row("steel", boardLine(view))] : []),
     ...open.map((one) =>
       row("copper", `${one.script}: ${one.standing}${one.why === undefined ? "" : `: ${one.why}`}`),

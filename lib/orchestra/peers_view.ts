@@ -1,4 +1,6 @@
 /** What `status` says of a paired host: alive, or since when not, what is stale of it here, and what still works without it. Pure. */
+import { releaseName, releaseOrder } from "../peer/other_release.ts";
+import { RELEASE } from "../release.ts";
 import { duration } from "../report/text.ts";
 import type { ToldRow, Word } from "../peer/word.ts";
 import type { Alert } from "../watch/state.ts";
@@ -23,6 +25,8 @@ export interface PeerView {
   readonly alerts: readonly Alert[];
   /** Its clock less ours, in milliseconds. */
   readonly clock_off_ms?: number;
+  /** What keeps the two from working together, though it answers, and the command for it. */
+  readonly troubles?: readonly { readonly what: string; readonly fix: readonly string[] }[];
   readonly stale: readonly string[];
   readonly works: readonly string[];
   readonly missing: readonly string[];
@@ -41,6 +45,7 @@ export function peerView(known: PeerKnown, alone: Alone, now: number): PeerView 
       ...(seen?.state === "up" ? { since: seen.since } : {}),
       ...ofWord(word),
       ...(Math.abs(clockOff) >= CLOCK_OFF ? { clock_off_ms: Math.round(clockOff) } : {}),
+      troubles: [...release(word, known.bring), ...certificate(name, alone, clockOff)],
       ...{ stale: [], works: [], missing: [] },
     };
   }
@@ -62,6 +67,27 @@ export function peerView(known: PeerKnown, alone: Alone, now: number): PeerView 
     works: worksAlone(alone, name),
     missing: missingOf(known, alone),
   };
+}
+
+type Troubles = NonNullable<PeerView["troubles"]>;
+
+function release({ release: theirs }: Word, bring: readonly string[]): Troubles {
+  const order = releaseOrder(RELEASE, theirs);
+  if (order === undefined) return [];
+  const word = order === "other" ? "of another release" : `${order} than this host's`;
+  const what = `its programs are ${word}: ${releaseName(theirs)}, here ${releaseName(RELEASE)}`;
+  return [{ what, fix: order === "newer" ? ["./bin/shelter", "update"] : bring }];
+}
+
+/** Other reasons not to ask it are its own, and its services say them. */
+function certificate(name: string, { gateway }: Alone, clockOff: number): Troubles {
+  const why = gateway?.refuses[name] ?? "";
+  if (!why.includes("certificate")) return [];
+  const what = `the gateway here asks it nothing: ${why}`;
+  // made anew by a clock that is wrong it would be no better
+  const clockFirst = why.includes("not valid yet") && Math.abs(clockOff) >= CLOCK_OFF;
+  const renew = ["./bin/shelter", "pair", name, "--renew"];
+  return [{ what, fix: clockFirst ? ["timedatectl", "status"] : renew }];
 }
 
 function ofWord(word: Word): Pick<PeerView, "scripts" | "running" | "services" | "alerts"> {

@@ -4,9 +4,11 @@ import type { Act } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
 import type { Trust } from "../trust/offer.ts";
 import type { Failure } from "../unit.ts";
+import { RELEASE } from "../release.ts";
 import { bringPrograms, peerFailure, sayToPeer } from "./channel.ts";
+import { releaseName, releaseOrder } from "./other_release.ts";
 import type { Word } from "./word.ts";
-import { parseWord, WORD_LIMIT } from "./word_parse.ts";
+import { parseWord, releaseSaid, WORD_LIMIT } from "./word_parse.ts";
 
 /** What came of asking. */
 export type Asked =
@@ -41,13 +43,22 @@ export async function askHost(
       return { answered: false, failure: peerFailure(peer, what, ran).failure() };
     }
     const word = parseWord(ran.stdout, peer.name);
-    if (!word) {
-      const why = `${peer.name} answered, but not in a form that this release knows`;
-      const fix = bringPrograms(peer);
-      return { answered: false, failure: { id: "peer-other-release", what, why, fix } };
-    }
+    if (!word) return { answered: false, failure: otherForm(peer, what, ran.stdout) };
     return { answered: true, word, clockOff: Date.parse(word.at) - (sent + came) / 2 };
   } catch (error) {
     return { answered: false, failure: asFailure(error) };
   }
+}
+
+/** An answer that can't be read; what of it names a release tells whose is the older. */
+function otherForm(peer: Trust, what: string, said: string): Failure {
+  const theirs = releaseSaid(said);
+  const order = theirs && releaseOrder(RELEASE, theirs);
+  const whose =
+    theirs && order
+      ? `: its programs are ${order}, ${releaseName(theirs)}, here ${releaseName(RELEASE)}`
+      : "";
+  const why = `${peer.name} answered, but not in a form that this release knows${whose}`;
+  const fix = order === "newer" ? ["./bin/shelter", "update"] : bringPrograms(peer);
+  return { id: "peer-other-release", what, why, fix };
 }

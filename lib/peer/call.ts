@@ -1,13 +1,16 @@
 /** `--host NAME`: a script carried out by the other host's own binary, over the operator's key. */
 import { ShelterError } from "../errors.ts";
+import { compareVersions } from "../facts/versions.ts";
 import { createAct } from "../machine/act.ts";
 import type { Machine } from "../machine/machine.ts";
 import { createProbe, type Probe } from "../machine/probe.ts";
+import { RELEASE } from "../release.ts";
+import { commandLine, duration } from "../report/text.ts";
 import type { Trust } from "../trust/offer.ts";
 import { paired, readTrust } from "../trust/store.ts";
 import type { HostName } from "../unit.ts";
 import { boundedLines, TALK_LIMIT } from "./bounded_lines.ts";
-import { peerCommand, peerFailure } from "./channel.ts";
+import { bringPrograms, peerCommand, peerFailure } from "./channel.ts";
 import { touchContact } from "./contact.ts";
 import { BEGINS, CARRY_OUT, INTERRUPT, releaseLine } from "./operator.ts";
 
@@ -56,8 +59,7 @@ export async function runOnPeer(run: PeerRun, heard: Heard, signal: AbortSignal)
     stderr: boundedLines((line) => {
       if (!begun && line.startsWith(BEGINS)) {
         begun = true;
-        const release = line.slice(BEGINS.length);
-        if (release !== releaseLine()) heard.err(`${peer} runs another release: ${release}`);
+        for (const one of apart(line.slice(BEGINS.length), trust, machine.now())) heard.err(one);
         return;
       }
       if (begun) return heard.err(line);
@@ -105,6 +107,33 @@ export async function runOnPeer(run: PeerRun, heard: Heard, signal: AbortSignal)
   }
   touchContact(probe, act, peer);
   return code;
+}
+
+/** From here on a difference of the clocks is said, in milliseconds. */
+const CLOCK_OFF = 60_000;
+
+/** What a person should know of a host whose release or clock is not this one's, before it says anything else. */
+function apart(said: string, trust: Trust, now: number): readonly string[] {
+  const [release = "", at = ""] = said.split(" at ");
+  const off = Date.parse(at) - now;
+  const far = `${duration(Math.abs(off))} ${off > 0 ? "ahead of" : "behind"} this host's`;
+  return [
+    ...(release === releaseLine() ? [] : otherRelease(release, trust)),
+    ...(Math.abs(off) >= CLOCK_OFF
+      ? [`the clock of ${trust.name} is ${far}: the times that it says are its own`]
+      : []),
+  ];
+}
+
+function otherRelease(release: string, trust: Trust): readonly string[] {
+  const [version = ""] = release.split(" ");
+  const newer = compareVersions(version, RELEASE.version) > 0;
+  const next = newer ? ["./bin/shelter", "update"] : bringPrograms(trust);
+  const why = newer ? "to bring them up to that" : "to bring them there";
+  return [
+    `${trust.name} runs another release: ${release}`,
+    `the programs of this host are ${releaseLine()}; ${why}: ${commandLine(next)}`,
+  ];
 }
 
 function trustOf(probe: Probe, peer: HostName, what: string): Trust {

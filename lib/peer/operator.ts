@@ -12,7 +12,7 @@ import { refused } from "./words.ts";
 /** The verb with which a script is carried out here, and the line that has it take itself back. */
 export const CARRY_OUT = "carry-out";
 export const INTERRUPT = "interrupt";
-/** What stands before the script's own words on stderr, followed by the release: from here on a broken line means that something was begun. */
+/** What stands before the script's own words on stderr, followed by the release, " at " and this host's time: from here on a broken line means that something was begun. */
 export const BEGINS = "shelter begins: ";
 
 /** This host's release in a line, without what differs from host to host by design. */
@@ -52,12 +52,14 @@ async function carryOut(request: PeerRequest): Promise<number> {
   opening.further((line) => {
     if (line === undefined || line === INTERRUPT) request.interrupt();
   });
-  request.remark(`${BEGINS}${releaseLine()}`);
+  request.remark(`${BEGINS}${releaseLine()} at ${new Date(request.machine.now()).toISOString()}`);
   return request.runScript(script, argv);
 }
 
 /** Flags that would send us on, or elsewhere: a peer acts on this host and in this home alone. */
 const NOT_FOR_PEERS = /^--(host|home)(=|$)/;
+/** Which programs run here is for this host's own operator to say: going back to older ones, and allowing a peer's. */
+const ABOUT_PROGRAMS = /^--back(=|$)|^bin\/hosts\//;
 
 function parseRun(text: string): { readonly script: string; readonly argv: readonly string[] } {
   let said: unknown;
@@ -72,7 +74,8 @@ function parseRun(text: string): { readonly script: string; readonly argv: reado
   if (!Array.isArray(argv) || argv.length > 64) throw refused("its flags are no list");
   const flags = argv.map((one: unknown) => {
     if (typeof one !== "string" || one.includes("\0")) throw refused("a flag is no text");
-    if (NOT_FOR_PEERS.test(one)) throw refused(`${one} is not for a peer to say`);
+    if (NOT_FOR_PEERS.test(one) || ABOUT_PROGRAMS.test(one))
+      throw refused(`${one} is not for a peer to say`);
     return one;
   });
   return { script, argv: flags };

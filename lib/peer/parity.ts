@@ -1,7 +1,7 @@
 /** What differs between this home and a paired host's, in which direction, and since when. Pure. */
-import { compareVersions } from "../facts/versions.ts";
 import type { Finding, HostName } from "../unit.ts";
 import type { Held, Holdings } from "./holdings.ts";
+import { releaseName, releaseOrder } from "./other_release.ts";
 import type { ParityFacts } from "./parity_facts.ts";
 import type { Word } from "./word.ts";
 
@@ -11,10 +11,14 @@ const MIRROR = ["./bin/05_rsync_mirror", "--plan"];
 /** Names shown per finding; the rest is counted. */
 const SHOWN = 4;
 
-/** One finding per kind of difference; none where both hosts hold the same. */
-export function differences(own: Own, theirs: Word): readonly Finding[] {
+/** One finding per kind of difference; none where both hosts hold the same. `bring` is the command that brings this host's programs there. */
+export function differences(
+  own: Own,
+  theirs: Word,
+  bring: readonly string[] = MIRROR,
+): readonly Finding[] {
   return [
-    ...releases(own, theirs),
+    ...releases(own, theirs, bring),
     ...config(own.holds, theirs),
     ...files(own.holds, theirs),
     ...models(own.holds, theirs),
@@ -22,28 +26,24 @@ export function differences(own: Own, theirs: Word): readonly Finding[] {
   ];
 }
 
-function releases(own: Own, { host, release, holds }: Word): readonly Finding[] {
+function releases(
+  own: Own,
+  { host, release, holds }: Word,
+  bring: readonly string[],
+): readonly Finding[] {
   const mine = own.release;
   const [here, there] = [own.holds.programs, holds.programs];
-  const same =
-    mine.version === release.version &&
-    mine.commit === release.commit &&
-    mine.dirty === release.dirty;
-  const name = (one: typeof release) =>
-    `${one.version} (${one.commit?.slice(0, 12) ?? "no commit"}${one.dirty ? " with changes" : ""})`;
-  if (!same) {
-    const order =
-      compareVersions(release.version, mine.version) ||
-      (here && there ? Math.sign(Date.parse(there.at) - Date.parse(here.at)) : 0);
-    const word = { [-1]: "older", 0: "other", 1: "newer" }[order] ?? "other";
+  const age = here && there ? Date.parse(there.at) - Date.parse(here.at) : 0;
+  const order = releaseOrder(mine, release, age);
+  if (order !== undefined) {
     return [
       {
         id: `parity-programs.${host}`,
         level: "warn",
-        what: `${host} runs ${word} programs than this host: ${name(release)}, here ${name(mine)}${since(here, there)}`,
+        what: `${host} runs ${order} programs than this host: ${releaseName(release)}, here ${releaseName(mine)}${since(here, there)}`,
         why: "an older one may not know what a newer one asks of it",
         evidence: "the hosts' own --version",
-        fix: order > 0 ? ["./bin/shelter", "update"] : MIRROR,
+        fix: order === "newer" ? ["./bin/shelter", "update"] : bring,
       },
     ];
   }
@@ -52,7 +52,7 @@ function releases(own: Own, { host, release, holds }: Word): readonly Finding[] 
     {
       id: `parity-programs.${host}`,
       level: "warn",
-      what: `the programs of ${host} are not this host's, although both are of release ${name(mine)}${since(here, there)}`,
+      what: `the programs of ${host} are not this host's, although both are of release ${releaseName(mine)}${since(here, there)}`,
       why: "the same sources give the same bytes: one of the two was changed or is damaged",
       evidence: `bin/SHA256SUMS: ${here.sha256.slice(0, 12)} here, ${there.sha256.slice(0, 12)} there`,
       fix: ["sha256sum", "-c", "bin/SHA256SUMS"],

@@ -1,6 +1,7 @@
 /** What 00_check_structure sees of the paired hosts: their word beside our own. Reads only. */
 import { join } from "node:path";
 import type { Probe } from "../machine/probe.ts";
+import { releaseFolder } from "../mirror/places.ts";
 import { type Release, RELEASE } from "../release.ts";
 import { expiryOf, type Trust } from "../trust/offer.ts";
 import { GATEWAY_CERTIFICATE, paired } from "../trust/store.ts";
@@ -8,6 +9,7 @@ import type { Failure, HostName } from "../unit.ts";
 import { inHome } from "../keep/home.ts";
 import { isStale, type PeerSeen, readWatch } from "../watch/state.ts";
 import { type Asked, askHost } from "./ask.ts";
+import { bringPrograms } from "./channel.ts";
 import { holdingsOf, type Holdings } from "./holdings.ts";
 
 /** One paired host. Times are milliseconds since 1970. */
@@ -18,6 +20,8 @@ export interface PeerLooked {
   readonly certificateEnds: number;
   /** The command that has it make a new one, by the operator's own login. */
   readonly renewThere: readonly string[];
+  /** The command that brings this host's programs there: the mirror where some were built for it. */
+  readonly bring: readonly string[];
 }
 
 /** All of it. */
@@ -59,6 +63,9 @@ export async function observeParity(probe: Probe): Promise<ParityFacts | undefin
         asked,
         certificateEnds: expiryOf(peer.certificate),
         renewThere: [...login, join(peer.home, "bin/shelter"), "pair", probe.host, "--renew"],
+        bring: probe.stat(join(probe.home, releaseFolder(peer.name)))
+          ? ["./bin/05_rsync_mirror", "--plan"]
+          : bringPrograms(peer),
       };
     }),
   );

@@ -30,7 +30,7 @@ export function parityFindings(facts: ParityFacts | undefined): readonly Finding
 }
 
 function ofPeer(facts: ParityFacts, peer: PeerLooked): readonly Finding[] {
-  const { name, asked, certificateEnds, renewThere } = peer;
+  const { name, asked, certificateEnds, renewThere, bring } = peer;
   const whose = `the certificate of ${name}`;
   const ends = certificate(whose, certificateEnds, facts.now, renewThere);
   if (!asked.answered) {
@@ -50,7 +50,7 @@ function ofPeer(facts: ParityFacts, peer: PeerLooked): readonly Finding[] {
       },
     ];
   }
-  const found = differences(facts.own, asked.word);
+  const found = differences(facts.own, asked.word, bring);
   return [
     ...ends,
     ...clock(name, asked.clockOff),

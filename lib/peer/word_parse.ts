@@ -28,6 +28,11 @@ export function parseWord(text: string, from: HostName): Word | undefined {
   return { schema, host: from, at, home, release, scripts, running, holds, watch: believed };
 }
 
+/** The release that a word is of, also where the rest of it can't be read; undefined where it says none. */
+export function releaseSaid(text: string): Release | undefined {
+  return text.length > WORD_LIMIT ? undefined : releaseIn(members(json(text))["release"]);
+}
+
 function releaseIn(value: unknown): Release | undefined {
   const { version, commit, dirty, target, bun } = members(value);
   if (!isText(version) || !isText(target) || !isText(bun)) return undefined;
