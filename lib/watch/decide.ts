@@ -3,6 +3,7 @@ import type { HostName } from "../unit.ts";
 import { tell, type Condition, type Notice } from "./alerts.ts";
 import { adviceFor, cure } from "./fixes.ts";
 import { conditionsOf, measurements } from "./health.ts";
+import { govern } from "./governor.ts";
 import { BOTTOM, climb, type Climbed, type Deed } from "./ladder.ts";
 import type { Look, ServiceLook } from "./look.ts";
 import type { Memory } from "./memory.ts";
@@ -44,11 +45,16 @@ export function decide(last: WatchState | undefined, look: Look, host: HostName)
       {
         ...{ now, at, calm },
         acting: look.acting.includes(target),
-        canGoBack: target === "engine" && look.canGoBack,
+        canGoBack: look.canGoBack.includes(target),
         useless: look.useless,
       },
     );
   const [engine, gateway] = [climbed("engine"), climbed("gateway")];
+  const governed = govern(memory.governor, look.host, engine.seen.state, {
+    now,
+    busy: calm || look.acting.includes("engine"),
+    again: look.again,
+  });
   const seenPeers = [...(last?.peer ? [last.peer] : []), ...(last?.others ?? [])];
   const { clockSynced, throttled } = look.host;
   const peers = look.peers.map((one) => {
@@ -60,7 +66,11 @@ export function decide(last: WatchState | undefined, look: Look, host: HostName)
     );
   });
   const more = Math.max(0, (throttled ?? 0) - (memory.throttled ?? throttled ?? 0));
-  const measured = measurements(look, engine.seen.state, time.booted ? 0 : more);
+  const measured = measurements(look, {
+    engine: engine.seen.state,
+    throttledSince: time.booted ? 0 : more,
+    governorLeft: governed.left,
+  });
   const told = tell(
     memory.alerts,
     last?.alerts ?? [],
@@ -102,9 +112,10 @@ export function decide(last: WatchState | undefined, look: Look, host: HostName)
       alerts: told.remembered,
       peers: Object.fromEntries(peers.map((one) => [one.seen.name, one.last])),
       ...(throttled === undefined ? {} : { throttled }),
+      governor: governed.kept,
     },
   };
-  const deeds = [engine.deed, gateway.deed].filter((one) => one !== undefined);
+  const deeds = [engine.deed, gateway.deed, governed.deed].filter((one) => one !== undefined);
   return { state, deeds, notices: told.notices };
 }
 
@@ -174,7 +185,11 @@ export function deedText({ target, rung, fix, why }: Deed): string {
   const does = {
     restart: `restart the ${target}`,
     fix: `heal the ${target} by a known fix: ${cure(fix ?? "")?.what ?? ""}`,
-    previous: `put the last good generation of the ${target} live`,
+    previous:
+      target === "engine"
+        ? "put the last good generation of the engine live"
+        : "go back to the release before, gateway and watcher",
+    governor: 'set the governor to "performance" again',
   }[rung];
   return `${does}, because ${why}`;
 }

@@ -5,7 +5,9 @@ import type { Uptime } from "../machine/clock.ts";
 import type { Probe } from "../machine/probe.ts";
 import { MIRROR_FLAG } from "../mirror/places.ts";
 import type { Word } from "../peer/word.ts";
-import { ENGINE_UNIT, GIVEN_UP, SYSTEMD } from "../services/places.ts";
+import { WATCHER } from "../services/kind.ts";
+import { readLive } from "../services/live.ts";
+import { ENGINE_UNIT, GIVEN_UP, releaseProgram, SYSTEMD, WATCH_UNIT } from "../services/places.ts";
 import { buildsOfUnit } from "../services/root_acts.ts";
 import { uselessCures } from "./cures.ts";
 import { Gauge } from "./gauge.ts";
@@ -17,7 +19,7 @@ import { serviceEyes } from "./see_services.ts";
 /** What of a look is seen; the rest the watcher knows itself. */
 export type Seen = Pick<
   Look,
-  "moment" | "services" | "peers" | "host" | "mirror" | "canGoBack" | "useless"
+  "moment" | "services" | "peers" | "host" | "mirror" | "canGoBack" | "gaveUp" | "useless"
 >;
 
 /** Age at which a mirror is too old, in milliseconds: its timer runs several times an hour, and a laptop may be away for an evening. */
@@ -34,10 +36,7 @@ export function createEyes(
   const peers = peerEyes(probe, act, () => uptime().uptime, onWord);
   const host = hostEyes(probe);
   const mirror = new Gauge(() => mirrorOf(probe), 30_000);
-  const ways = new Gauge(
-    () => ({ canGoBack: canGoBack(probe), useless: uselessCures(probe) }),
-    30_000,
-  );
+  const ways = new Gauge(() => ({ ...generations(probe), useless: uselessCures(probe) }), 30_000);
   const boot = probe.text("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
   return async () => {
     const seen = await services(uptime().uptime);
@@ -49,7 +48,7 @@ export function createEyes(
       peers: peers(moment.uptime),
       host: host(moment.uptime),
       mirror: mirror.at(moment.uptime) ?? {},
-      ...(ways.at(moment.uptime) ?? { canGoBack: false, useless: [] }),
+      ...(ways.at(moment.uptime) ?? { canGoBack: [], useless: [] }),
     };
   };
 }
@@ -61,8 +60,29 @@ function mirrorOf(probe: Probe): Look["mirror"] {
   return { due: MIRROR_DUE, ...(isDone(status) ? { at: Date.parse(status.at) } : {}) };
 }
 
-/** Whether the engine's unit names a build before the live one that is not in its place already. */
-function canGoBack(probe: Probe): boolean {
+/** What could be gone back to, and what was gone back from. Root looks at each more closely before it does so. */
+export function generations(probe: Probe): Pick<Look, "canGoBack" | "gaveUp"> {
   const { build, before } = buildsOfUnit(probe.text(`${SYSTEMD}/${ENGINE_UNIT}`) ?? "");
-  return before !== undefined && probe.text(GIVEN_UP)?.trim() !== build;
+  const engine = before !== undefined && probe.text(GIVEN_UP)?.trim() !== build;
+  const live = readLive(probe);
+  const { installed, serving } = live;
+  const gateway =
+    live.before !== undefined &&
+    ![installed, serving].includes(live.before) &&
+    probe.stat(releaseProgram(live.before))?.kind === "file";
+  const gone = installed !== undefined && serving !== undefined && serving !== installed;
+  return {
+    canGoBack: [
+      ...(engine ? (["engine"] as const) : []),
+      ...(gateway ? (["gateway"] as const) : []),
+    ],
+    ...(gone ? { gaveUp: { release: installed, serving, fix: takeUp(probe) } } : {}),
+  };
+}
+
+/** The script that installed the services is the one that its watcher's unit runs. */
+function takeUp(probe: Probe): readonly string[] {
+  const text = probe.text(`${SYSTEMD}/${WATCH_UNIT}`) ?? "";
+  const script = Object.values(WATCHER).find((one) => text.includes(`/shelter ${one} run\n`));
+  return ["sudo", `./bin/${script ?? WATCHER.phantom}`];
 }

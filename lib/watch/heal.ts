@@ -81,7 +81,10 @@ async function carryOut(
 
 async function does(context: CallContext, { rung, target, fix }: Deed): Promise<void> {
   const { act } = context;
-  if (rung === "previous") return askRoot(act, "previous-engine");
+  if (rung === "governor") return askRoot(act, "governor-performance");
+  if (rung === "previous") {
+    return askRoot(act, target === "engine" ? "previous-engine" : "previous-release");
+  }
   const known = rung === "fix" ? cure(fix ?? "") : undefined;
   if (known) await CURING[known.id](context, target);
   return askRoot(act, `restart-${target}`);

@@ -1,6 +1,7 @@
 /** The host's own measurements against what it can bear. Pure. Sources of the limits stand beside them. */
 import { bytes, duration } from "../report/text.ts";
 import type { Condition } from "./alerts.ts";
+import { isSlow, MOST_TRIES } from "./governor.ts";
 import type { HostLook, Look } from "./look.ts";
 import type { Health, Standing } from "./state.ts";
 
@@ -16,24 +17,31 @@ const HOLD = 60_000;
 const GIB = 2 ** 30;
 const MIB = 2 ** 20;
 
+/** What the watcher has made of it already. `governorLeft`: the governor is not set again any more. */
+export interface Judged {
+  readonly engine: Standing;
+  readonly throttledSince: number;
+  readonly governorLeft: boolean;
+}
+
 /** All measurements; those that this machine does not tell are left out. */
 export function measurements(
-  { host, mirror, moment }: Pick<Look, "host" | "mirror" | "moment">,
-  engine: Standing,
-  throttledSince: number,
+  { host, mirror, moment, gaveUp }: Pick<Look, "host" | "mirror" | "moment" | "gaveUp">,
+  { engine, throttledSince, governorLeft }: Judged,
 ): readonly Measured[] {
   return [
     ...disk(host),
     ...memory(host),
     ...host.gpus.flatMap(gpu),
     ...heat(host, throttledSince),
-    ...governor(host, engine),
+    ...governor(host, engine, governorLeft),
     ...host.slowLinks.map((what): Measured => ({
       health: { id: "pcie-link", level: "warn", what },
       hold: HOLD,
     })),
     ...power(host),
     ...mirrorAge(mirror, moment.now),
+    ...release(gaveUp),
   ];
 }
 
@@ -114,14 +122,31 @@ function heat({ celsius, throttled }: HostLook, throttledSince: number): readonl
   return found;
 }
 
-/** On battery a slow clock is what the operator wants. */
-function governor({ governor: now, onBattery }: HostLook, engine: Standing): readonly Measured[] {
+/** Daemons of Debian and Kali that set the governor by themselves. */
+const SETTERS = ["power-profiles-daemon", "tlp", "tuned", "auto-cpufreq", "cpufrequtils"];
+
+function governor(host: HostLook, engine: Standing, left: boolean): readonly Measured[] {
+  const { governor: now } = host;
   if (now === undefined) return [];
-  const slow = engine === "up" && now !== "performance" && onBattery !== true;
-  const what = slow
-    ? `the engine runs with the governor "${now}": answers begin slower than they could`
-    : `the governor is "${now}"`;
-  return [{ health: { id: "governor", level: slow ? "info" : "ok", what } }];
+  if (!isSlow(host, engine)) {
+    return [{ health: { id: "governor", level: "ok", what: `the governor is "${now}"` } }];
+  }
+  const what = `the engine runs with the governor "${now}": answers begin slower than they could`;
+  if (!left) return [{ health: { id: "governor", level: "info", what } }];
+  const why = `${MOST_TRIES} times it was set again, and that did not last`;
+  return [
+    {
+      health: { id: "governor", level: "warn", what: `${what}; ${why}` },
+      fix: ["systemctl", "status", ...SETTERS],
+    },
+  ];
+}
+
+function release(gaveUp: Look["gaveUp"]): readonly Measured[] {
+  if (!gaveUp) return [];
+  const { release: newer, serving, fix } = gaveUp;
+  const what = `release ${serving} serves, the one before: ${newer} was given up, because its gateway did not run; the command below takes it up again`;
+  return [{ health: { id: "release", level: "warn", what }, fix }];
 }
 
 function power({ onBattery, lid }: HostLook): readonly Measured[] {

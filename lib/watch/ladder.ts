@@ -12,7 +12,8 @@ import type { Halt, Supervised, Target } from "./state.ts";
 /** What the watcher is about to do. */
 export interface Deed {
   readonly target: Target;
-  readonly rung: "restart" | "fix" | "previous";
+  /** "governor" is none of the ladder's: it is set again for an engine that serves. */
+  readonly rung: "restart" | "fix" | "previous" | "governor";
   /** Which known fix. */
   readonly fix?: string;
   /** What the service suffers from. */
@@ -20,6 +21,15 @@ export interface Deed {
   /** Number of this act since the service was last well. */
   readonly attempt: number;
 }
+
+/** What going back is called, for each service: an engine has builds, and the gateway is of a release of the whole program. */
+const GENERATION: Readonly<Record<Target, string>> = {
+  engine: "the last good generation",
+  gateway: "the release before",
+};
+
+/** Causes that no other program cures: the person's own document is what it is. */
+const NOT_THE_PROGRAMS: readonly string[] = ["gateway-config"];
 
 /** A rung where nothing has been tried. */
 export const BOTTOM: Rung = {
@@ -82,7 +92,7 @@ export function climb(
   if (judged.state !== "down" || calm || acting || before.halt || now < rung.notBefore) return kept;
   const next = nextRung(target, rung, judged.cause, around);
   if (next === undefined) {
-    return { ...kept, halt: { id: target, why: reason(rung, judged.why), since: at } };
+    return { ...kept, halt: { id: target, why: reason(target, rung, judged.why), since: at } };
   }
   if (!mayAct(rung.acts, now)) return { ...kept, tooOften: true };
   const tries = rung.tries + 1;
@@ -112,7 +122,8 @@ function nextRung(
   const untouched = rung.fixed.length === 0 && !rung.wentBack;
   if (untouched && rung.restarts < (fix ? 1 : RESTARTS)) return { rung: "restart" };
   if (fix) return { rung: "fix", fix: fix.id };
-  return canGoBack && !rung.wentBack ? { rung: "previous" } : undefined;
+  if (!canGoBack || rung.wentBack || NOT_THE_PROGRAMS.includes(cause ?? "")) return undefined;
+  return { rung: "previous" };
 }
 
 /** A service that starts for too long is down. */
@@ -147,11 +158,11 @@ function seenAs(
 }
 
 /** Why it was given up: what it suffers from, and what did not help. */
-function reason(rung: Rung, why: string): string {
+function reason(target: Target, rung: Rung, why: string): string {
   const tried = [
     rung.restarts === 0 ? "" : rung.restarts === 1 ? "a restart" : `${rung.restarts} restarts`,
     ...rung.fixed.map((id) => `the known fix ${id}`),
-    rung.wentBack ? "going back to the last good generation" : "",
+    rung.wentBack ? `going back to ${GENERATION[target]}` : "",
   ].filter((one) => one !== "");
   return tried.length === 0 ? why : `${why}. ${sentence(tried)} did not help`;
 }

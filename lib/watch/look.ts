@@ -58,7 +58,7 @@ export interface HostLook {
   readonly celsius?: number;
   /** Times that the processor throttled since boot. */
   readonly throttled?: number;
-  /** The governor that is set, where it can be set to "performance". */
+  /** The governor that is set, where it can be set to "performance"; of several that is not "performance", where there is one. */
   readonly governor?: string;
   /** PCI Express links that are slower under load than both ends allow. */
   readonly slowLinks: readonly string[];
@@ -88,8 +88,14 @@ export interface Look {
   /** Services on which an act is being carried out at this moment. */
   readonly acting: readonly Target[];
   readonly acted: readonly Acted[];
-  /** Whether there is a generation of the engine to go back to. */
-  readonly canGoBack: boolean;
+  /** Services that have a generation to go back to: the engine's build before, the whole program's release before. */
+  readonly canGoBack: readonly Target[];
+  /** The release that was given up for the one before; left out where the installed one serves. */
+  readonly gaveUp?: {
+    readonly release: string;
+    readonly serving: string;
+    readonly fix: readonly string[];
+  };
   /** Known fixes that have nothing to do on this host. */
   readonly useless: readonly Cure["id"][];
   /** The operator asked to try again what was given up. */

@@ -1,5 +1,6 @@
 /** What the watcher remembers from one look to the next, across its own restarts and the host's. */
 import { members } from "../facts/text.ts";
+import type { GovernorKept } from "./governor.ts";
 import type { Target } from "./state.ts";
 
 /**
@@ -57,6 +58,7 @@ export interface Memory {
   readonly peers: Readonly<Record<string, Watched>>;
   /** Throttle events counted at the last look, to see whether more came. */
   readonly throttled?: number;
+  readonly governor?: GovernorKept;
 }
 
 /** Whether a value from disk is a memory. One that is not is forgotten as a whole. */
@@ -69,7 +71,8 @@ export function isMemory(value: unknown): value is Memory {
     isRung(rungs["gateway"]) &&
     Object.values(members(from["peers"])).every(isMoment) &&
     Object.values(members(from["alerts"])).every(isRemembered) &&
-    (from["throttled"] === undefined || isMoment(from["throttled"]))
+    (from["throttled"] === undefined || isMoment(from["throttled"])) &&
+    (from["governor"] === undefined || isGovernorKept(from["governor"]))
   );
 }
 
@@ -84,6 +87,16 @@ function isRung(value: unknown): boolean {
     Array.isArray(fixed) &&
     fixed.every((one) => typeof one === "string") &&
     typeof wentBack === "boolean"
+  );
+}
+
+function isGovernorKept(value: unknown): boolean {
+  const { tries, acts, notBefore, slowSince, wellSince } = members(value);
+  return (
+    [tries, notBefore].every(isMoment) &&
+    Array.isArray(acts) &&
+    acts.every(isMoment) &&
+    [slowSince, wellSince].every((one) => one === undefined || isMoment(one))
   );
 }
 

@@ -49,10 +49,12 @@ export function hostEyes(probe: Probe): (now: number) => HostLook {
   };
 }
 
-/** The first policy's governor, where "performance" could be set. */
+/** The governor of the policies for which "performance" could be set: one that is not, where there is one. */
 function settableGovernor(probe: Probe): string | undefined {
-  const settable = readPolicies(probe).find(({ choices }) => choices.includes("performance"));
-  return settable?.governor;
+  const settable = readPolicies(probe)
+    .filter(({ choices }) => choices.includes("performance"))
+    .flatMap(({ governor }) => governor ?? []);
+  return settable.find((one) => one !== "performance") ?? settable[0];
 }
 
 /** Documentation/power and drivers/acpi/button.c: "state:      open". */

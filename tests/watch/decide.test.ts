@@ -1,10 +1,13 @@
 /** The watcher's judgement, case by case. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { WELL } from "../../lib/watch/backoff.ts";
 import type { PeerLook } from "../../lib/watch/look.ts";
-import type { Decision } from "../../lib/watch/decide.ts";
+import { type Decision, deedText } from "../../lib/watch/decide.ts";
+import { SLOW_FOR } from "../../lib/watch/governor.ts";
+import type { Deed } from "../../lib/watch/ladder.ts";
+import { isMemory, type Memory } from "../../lib/watch/memory.ts";
 import { parseWatch, type WatchState } from "../../lib/watch/state.ts";
-import { DOWN, engine, lookAt, Watching } from "./looks.ts";
+import { DOWN, engine, lookAt, TICK, Watching } from "./looks.ts";
 
 const MINUTE = 60_000;
 const rungs = (made: readonly Decision[]) =>
@@ -51,6 +54,113 @@ test("a cause with a known fix is restarted once and then fixed; one that has no
   ]);
   expect(watching.state?.halted[0]?.why).toContain("the known fix lock-aside did not help");
   expect(watching.state?.alerts[0]?.fix).toEqual(["./bin/00_check_structure", "--plan"]);
+});
+
+test("a gateway that never comes back: three restarts, the release before, and it is given up only after that", () => {
+  const sick = { services: { engine: { state: "up" }, gateway: DOWN } } as const;
+  const watching = settled();
+  const made = watching.for(20 * MINUTE, { ...sick, canGoBack: ["gateway"] });
+  expect(rungs(made)).toEqual(["restart", "restart", "restart", "previous"]);
+  const last = made.flatMap(({ deeds }) => deeds).at(-1) as Deed;
+  expect(deedText(last)).toBe(
+    "go back to the release before, gateway and watcher, because it was killed",
+  );
+  expect(watching.state?.halted[0]?.why).toEndWith("going back to the release before did not help");
+  const alone = settled();
+  expect(rungs(alone.for(20 * MINUTE, { ...sick, canGoBack: ["engine"] }))).toEqual([
+    "restart",
+    "restart",
+    "restart",
+  ]);
+  expect(alone.state?.halted).toHaveLength(1);
+});
+
+test("a gateway whose document is the person's own mistake is given up without another release", () => {
+  const watching = settled();
+  const gateway = { state: "down", why: "no JSON", cause: "gateway-config" } as const;
+  const sick = { services: { engine: { state: "up" }, gateway }, canGoBack: ["gateway"] } as const;
+  expect(rungs(watching.for(20 * MINUTE, sick))).not.toContain("previous");
+  expect(watching.state?.halted).toMatchObject([{ id: "gateway" }]);
+});
+
+test("a release that was given up is said, with who serves and the command that brings it back, until it is back", () => {
+  const watching = settled();
+  const gaveUp = { release: "bbbb", serving: "aaaa", fix: ["sudo", "./bin/06_shadow_control"] };
+  const [made] = watching.for(TICK, { gaveUp });
+  expect(made?.notices).toMatchObject([
+    { alert: { id: "release", level: "warn" }, because: "new" },
+  ]);
+  expect(made?.state.alerts).toMatchObject([
+    { what: expect.stringContaining("release aaaa serves"), fix: gaveUp.fix },
+  ]);
+  watching.for(MINUTE);
+  expect(watching.state?.alerts).toEqual([]);
+});
+
+describe("a governor that is changed amid serving", () => {
+  const host = (governor: string | undefined, onBattery?: boolean) => ({
+    host: {
+      gpus: [],
+      slowLinks: [],
+      ...(governor === undefined ? {} : { governor }),
+      ...(onBattery === undefined ? {} : { onBattery }),
+    },
+  });
+
+  test("is set again after a minute, once for each change", () => {
+    const watching = settled();
+    watching.for(MINUTE, host("performance"));
+    expect(rungs(watching.for(SLOW_FOR - TICK, host("powersave")))).toEqual([]);
+    const made = watching.for(30_000, host("powersave"));
+    expect(made.flatMap(({ deeds }) => deeds)).toMatchObject([
+      { target: "engine", rung: "governor", attempt: 1 },
+    ]);
+    expect(deedText(made.flatMap(({ deeds }) => deeds)[0] as Deed)).toBe(
+      'set the governor to "performance" again, because it was changed to "powersave" while the engine serves',
+    );
+    expect(rungs(watching.for(2 * WELL, host("performance")))).toEqual([]);
+    const again = watching.for(30_000 + SLOW_FOR, host("powersave"));
+    expect(again.flatMap(({ deeds }) => deeds)).toMatchObject([{ attempt: 1 }]);
+  });
+
+  test("and changed back each time is left after three acts, which the person is told", () => {
+    const watching = settled();
+    const made = watching.for(60 * MINUTE, host("powersave"));
+    expect(rungs(made)).toEqual(["governor", "governor", "governor"]);
+    expect(made.flatMap(({ notices }) => notices)).toMatchObject([
+      { alert: { id: "governor", level: "warn", fix: expect.arrayContaining(["tlp"]) } },
+    ]);
+    watching.look({ ...host("powersave"), again: true });
+    expect(rungs(watching.for(5 * MINUTE, host("powersave")))).toContain("governor");
+  });
+
+  test("is let be on battery, without an engine that serves, where there is none, and while the engine is acted on", () => {
+    const still = [
+      host("powersave", true),
+      host(undefined),
+      host("performance"),
+      { ...host("powersave"), ...engine({ state: "starting" }) },
+      { ...host("powersave"), ...engine({ state: "stopped", why: "by hand" }) },
+      { ...host("powersave"), acting: ["engine"] },
+    ] as const;
+    for (const over of still) expect(rungs(settled().for(9 * MINUTE, over))).toEqual([]);
+    const mains = settled();
+    expect(rungs(mains.for(5 * MINUTE, host("powersave", false)))).toContain("governor");
+  });
+
+  test("is remembered across a restart of the watcher, and an odd memory of it is none", () => {
+    const watching = settled();
+    watching.for(3 * MINUTE, host("powersave"));
+    const { memory } = watching.state as { memory: Memory };
+    expect(memory.governor?.tries).toBe(2);
+    expect(isMemory(memory)).toBe(true);
+    for (const [key, value] of Object.entries({ tries: -1, acts: ["x"], slowSince: "now" })) {
+      const odd = { ...memory, governor: { ...memory.governor, [key]: value } };
+      expect(isMemory(odd)).toBe(false);
+    }
+    const { governor: _, ...older } = memory;
+    expect(isMemory(older)).toBe(true);
+  });
 });
 
 test("ten minutes of health forget what was tried; nine do not", () => {

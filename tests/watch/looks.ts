@@ -20,7 +20,7 @@ export function lookAt(uptime: number, over: Partial<Look> = {}): Look {
     mirror: {},
     acting: [],
     acted: [],
-    canGoBack: true,
+    canGoBack: ["engine"],
     useless: [],
     again: false,
     ...over,

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test
 import { readJournal } from "../../lib/keep/journal.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { lastContact } from "../../lib/peer/contact.ts";
+import { TOP } from "../../lib/services/places.ts";
 import type { CallContext } from "../../lib/unit.ts";
 import { runWatcher } from "../../lib/watch/run.ts";
 import type { WatchState } from "../../lib/watch/state.ts";
@@ -123,6 +124,63 @@ test("a dead gateway is restarted, and the engine is judged without it", async (
   expect(seen.engine.state).toBe("up");
   await until(() => w.root.asked.length > 0);
   expect(w.root.asked).toEqual(["restart-gateway"]);
+});
+
+test("a gateway that can't start: three restarts, then root goes back to the release before, and that is said until it is back", async () => {
+  const [release, before] = ["a".repeat(16), "b".repeat(16)];
+  w.world.write(`${TOP}/${before}/shelter`, "a program");
+  w.world.write(`${TOP}/current`, { link: `live/${release}` });
+  w.world.write(`${TOP}/before`, { link: before });
+  w.world.write(`${TOP}/live/${release}`, { link: `../${release}` });
+  w.start();
+  await w.state(calm);
+  w.watched.answers.gateway = false;
+  w.unit.gateway = FAILED;
+  await until(() => w.root.asked.includes("previous-release"));
+  expect(w.root.asked).toEqual([
+    "restart-gateway",
+    "restart-gateway",
+    "restart-gateway",
+    "previous-release",
+  ]);
+  const ends = () => readJournal(w.eyes()).filter((one) => one.kind === "end");
+  await until(() => ends().length === 4);
+  const begun = readJournal(w.eyes()).flatMap((one) => (one.kind === "begin" ? one.steps : []));
+  expect(begun.at(-1)?.text).toStartWith("go back to the release before, gateway and watcher");
+  w.world.remove(`${TOP}/live/${release}`);
+  w.world.write(`${TOP}/live/${release}`, { link: `../${before}` });
+  w.watched.answers.gateway = true;
+  w.unit.gateway = ACTIVE;
+  const seen = await w.state((one) => one.alerts.some(({ id }) => id === "release"));
+  expect(seen.alerts).toContainEqual(
+    expect.objectContaining({
+      what: expect.stringContaining(`release ${before} serves`),
+      fix: ["sudo", "./bin/06_phantom_watchdog"],
+    }),
+  );
+  expect(seen.halted).toEqual([]);
+});
+
+test("a governor that is changed while the engine serves is set again through root, with an entry in the journal", async () => {
+  const policy = "/sys/devices/system/cpu/cpufreq/policy0";
+  w.world.write(`${policy}/scaling_available_governors`, "performance powersave\n");
+  w.world.write(`${policy}/scaling_governor`, "performance\n");
+  w.start();
+  await w.state(calm);
+  w.world.write(`${policy}/scaling_governor`, "powersave\n");
+  await until(() => w.root.asked.length > 0);
+  w.world.write(`${policy}/scaling_governor`, "performance\n");
+  const from = w.uptime;
+  await until(() => w.uptime > from + 300_000);
+  expect(w.root.asked).toEqual(["governor-performance"]);
+  const acts = readJournal(w.eyes()).filter((one) => one.script === "06_shelter_watch");
+  expect(acts).toMatchObject([
+    {
+      kind: "begin",
+      steps: [{ text: expect.stringMatching(/^set the governor to "performance"/) }],
+    },
+    { kind: "end", outcome: "changed" },
+  ]);
 });
 
 test("what systemctl stopped is left alone", async () => {

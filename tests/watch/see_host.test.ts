@@ -89,6 +89,23 @@ test("the card's memory and heat come from nvidia-smi; a card that sleeps is not
   expect(asleep).toMatchObject({ asked: 0, host: { gpus: [], slowLinks: [] } });
 });
 
+test("of several governors the one that slows down is seen; one that can't be set counts for nothing", async () => {
+  const policy = (n: number, now: string, all: string) => ({
+    [`/sys/devices/system/cpu/cpufreq/policy${n}/scaling_governor`]: `${now}\n`,
+    [`/sys/devices/system/cpu/cpufreq/policy${n}/scaling_available_governors`]: `${all}\n`,
+  });
+  const both = "performance schedutil";
+  for (const [second, governor] of [
+    [policy(1, "performance", both), "performance"],
+    [policy(1, "schedutil", both), "schedutil"],
+    [policy(1, "userspace", "userspace"), "performance"],
+  ] as const) {
+    const { host } = await seen(0, { ...policy(0, "performance", both), ...second });
+    expect(host.governor).toBe(governor);
+    world?.dispose();
+  }
+});
+
 test("a machine that tells nothing of all this gives nothing", async () => {
   world = fakeMachine({});
   const look = hostEyes(createProbe(world.machine, FAKE_HOME, "shadow"));

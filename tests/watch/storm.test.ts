@@ -1,6 +1,7 @@
 /** Whatever a host goes through, the watcher's acts are few, in order, and none is made in the wrong state. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { MOST_TRIES, SLOW_FOR } from "../../lib/watch/governor.ts";
 import { MOST_IN_WINDOW, waitAfter, WELL, WINDOW } from "../../lib/watch/backoff.ts";
 import { RETELL } from "../../lib/watch/alerts.ts";
 import { decide } from "../../lib/watch/decide.ts";
@@ -18,6 +19,9 @@ interface Stretch {
   readonly event: "nothing" | "watcher restarts" | "reboot" | "suspend" | "clock set" | "again";
   readonly engine: ServiceLook;
   readonly gateway: ServiceLook;
+  readonly canGoBack: readonly Target[];
+  readonly governor: string;
+  readonly onBattery: boolean;
   readonly looks: number;
   readonly gap: number;
 }
@@ -35,6 +39,9 @@ const life: fc.Arbitrary<readonly Stretch[]> = fc.array(
     ),
     engine: anyService,
     gateway: anyService,
+    canGoBack: fc.subarray([...TARGETS]),
+    governor: fc.constantFrom("performance", "powersave"),
+    onBattery: fc.boolean(),
     looks: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 900 })),
     gap: fc.integer({ min: TICK, max: 40_000_000 }),
   }),
@@ -57,7 +64,7 @@ function live(
 ): void {
   let state: WatchState | undefined;
   let [real, uptime, wall, boots, asleep] = [0, 50_000, Date.parse("2026-05-01T10:00:00Z"), 0, 0];
-  for (const { event, looks, gap, ...services } of stretches) {
+  for (const { event, looks, gap, canGoBack, governor, onBattery, ...services } of stretches) {
     for (let i = 0; i < looks; i++) {
       const begins = i === 0;
       const passed = begins && event !== "nothing" && event !== "again" ? gap : TICK;
@@ -73,6 +80,8 @@ function live(
           state === undefined || (begins && (event === "reboot" || event === "watcher restarts")),
         again: begins && event === "again",
         services,
+        canGoBack,
+        host: { gpus: [], slowLinks: [], governor, onBattery },
       });
       const made = decide(state, look, "phantom");
       each(made, look, real, state);
@@ -91,8 +100,9 @@ function deedsOf(stretches: readonly Stretch[]): readonly Seen[] {
   return seen;
 }
 
+/** The ladder's acts on a service. */
 const of = (seen: readonly Seen[], target: Target) =>
-  seen.filter(({ deed }) => deed.target === target);
+  seen.filter(({ deed }) => deed.target === target && deed.rung !== "governor");
 
 test(
   "no storm: in any hour, watched or real, no service is acted on more often than the bound",
@@ -150,7 +160,7 @@ test(
             before !== undefined &&
             (before.boot !== look.moment.boot || look.moment.asleep > (before.memory?.asleep ?? 0));
           if (slept) woke = state.memory.watched;
-          for (const { target } of deeds) {
+          for (const { target } of deeds.filter(({ rung }) => rung !== "governor")) {
             const service = look.services[target];
             // one that has been starting for too long counts as down, too
             expect(["down", "starting"]).toContain(service.state);
@@ -168,7 +178,7 @@ test(
 test(
   "the rungs are climbed upwards, and what was given up is left alone until it is well or the operator says so",
   () => {
-    const height = { restart: 0, fix: 1, previous: 2 } as const;
+    const height = { restart: 0, fix: 1, previous: 2, governor: 3 } as const;
     fc.assert(
       fc.property(life, (stretches) => {
         const reached: Record<Target, number> = { engine: 0, gateway: 0 };
@@ -177,7 +187,7 @@ test(
           for (const target of TARGETS) {
             if (look.again || state.memory.rungs[target].tries === 0) reached[target] = 0;
             well[target] = look.services[target].state === "up" ? well[target] + 1 : 0;
-            const deed = deeds.find((one) => one.target === target);
+            const deed = deeds.find((one) => one.target === target && one.rung !== "governor");
             const halted = before?.halted.some((one) => one.id === target) === true;
             if (halted && !look.again) {
               expect(deed).toBeUndefined();
@@ -187,9 +197,48 @@ test(
             if (!deed) continue;
             expect(height[deed.rung]).toBeGreaterThanOrEqual(reached[target]);
             reached[target] = height[deed.rung];
-            if (target === "gateway") expect(deed.rung).not.toBe("previous");
+            if (deed.rung === "previous") expect(look.canGoBack).toContain(target);
           }
         });
+      }),
+      { numRuns: 60 },
+    );
+  },
+  LIMIT,
+);
+
+test(
+  "the governor is set only for an engine that serves on mains, and seldom, whatever sets it back",
+  () => {
+    fc.assert(
+      fc.property(life, (stretches) => {
+        const acts: { readonly real: number; readonly watched: number }[] = [];
+        let tries = 0;
+        live(stretches, ({ deeds, state }, look, real) => {
+          const kept = state.memory.governor?.tries ?? 0;
+          if (look.again) tries = 0;
+          tries = Math.min(tries, kept);
+          const deed = deeds.find(({ rung }) => rung === "governor");
+          if (!deed) return;
+          const { watched } = state.memory;
+          expect([state.engine.state, look.host.governor, look.host.onBattery]).toEqual([
+            "up",
+            "powersave",
+            false,
+          ]);
+          expect(watched).toBeGreaterThanOrEqual(state.memory.calmUntil);
+          expect(++tries).toBeLessThanOrEqual(MOST_TRIES);
+          if (!look.again && deed.attempt > 1) {
+            expect(watched - (acts.at(-1)?.watched ?? 0)).toBeGreaterThanOrEqual(SLOW_FOR);
+          }
+          acts.push({ real, watched });
+        });
+        for (const clock of ["real", "watched"] as const) {
+          for (const [at, one] of acts.entries()) {
+            const within = acts.slice(at).filter((two) => two[clock] - one[clock] < WINDOW);
+            expect(within.length).toBeLessThanOrEqual(MOST_IN_WINDOW);
+          }
+        }
       }),
       { numRuns: 60 },
     );
