@@ -15,7 +15,9 @@ export const EXIT: Readonly<Record<Outcome, number>> = {
   corrupt: 16,
   interrupted: 130,
 };
+/** A bug of our own: an error that is none of the classes below. */
 export const EXIT_BUG = 1;
+/** The command line could not be understood. */
 export const EXIT_USAGE = 2;
 
 /** An error that the operator can do something about: what failed, on what, why, and the next command. */

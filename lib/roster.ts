@@ -1,4 +1,4 @@
-/** The 21 scripts of the seed, in running order: names, status flags and what each is for. Plain data, so that `status` and `--help` are quick. */
+/** The 21 scripts, in running order: names, status flags and what each is for. Plain data, so that `status` and `--help` are quick. */
 import type { ScriptId } from "./unit.ts";
 
 /** One row of the roster. */
@@ -17,6 +17,7 @@ export interface RosterRow {
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
+/** All 21, those that are not part of this build included. */
 export const ROSTER: readonly RosterRow[] = [
   {
     id: "00_check_structure",

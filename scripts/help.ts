@@ -5,6 +5,7 @@ import { NAMES, isScriptId, SHELTER_ID } from "../lib/orchestra/names.ts";
 import { shelterHelp } from "../lib/orchestra/words.ts";
 import { UNITS } from "./table.ts";
 
+/** By name; `shelter` stands under both of its names. */
 export async function helpOfAllNames(): Promise<Readonly<Record<string, string>>> {
   const texts: Record<string, string> = {};
   for (const name of NAMES) {

@@ -1,5 +1,6 @@
 /** What the gateway has done since it started: numbers only, never a word of a prompt or an answer. */
 
+/** One number for each kind of end. */
 export interface Counts {
   /** Requests that were let in. */
   asked: number;
@@ -19,6 +20,7 @@ export interface Counts {
   relayed: number;
 }
 
+/** All at zero. */
 export function noCounts(): Counts {
   return {
     asked: 0,

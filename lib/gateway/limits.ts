@@ -15,6 +15,7 @@ export interface Limits {
   readonly attempts: number;
 }
 
+/** What holds where the document says nothing. */
 export const DEFAULT_LIMITS: Limits = {
   body: 16 * 1024 * 1024,
   queue: 128,

@@ -17,6 +17,7 @@ export interface Need {
   readonly unable: ReadonlySet<string>;
 }
 
+/** The engines of one gateway, and the line of those who wait for one. */
 export class Pool {
   readonly queue: Queue<Place>;
 

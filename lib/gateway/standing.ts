@@ -20,6 +20,7 @@ export const CALM_MOST = 120_000;
 /** Falls that are older count no more. */
 export const MEMORY = 600_000;
 
+/** An engine of which nothing was seen yet. */
 export function unknown(now: number): Standing {
   return { state: "unknown", since: now, falls: [] };
 }

@@ -10,6 +10,7 @@ const unknownShape = object({
   unknown: text,
   because: oneOf("absent", "denied", "asleep", "failed"),
 });
+/** A fact that is not known; see above for the reasons. */
 export type Unknown = Of<typeof unknownShape>;
 
 /** A T, or why there is none. */
@@ -30,15 +31,19 @@ export function valueOf<T>(fact: Known<T>): T | undefined {
   return isKnown(fact) ? fact : undefined;
 }
 
+/** The machine does not show it. */
 export function absent(why: string): Unknown {
   return { unknown: why, because: "absent" };
 }
+/** Root would see it; `what` is the fact that would be added. */
 export function denied(what: string): Unknown {
   return { unknown: `root would add: ${what}`, because: "denied" };
 }
+/** It is there, and what it says makes no sense. */
 export function failed(why: string): Unknown {
   return { unknown: why, because: "failed" };
 }
+/** Reading it would wake a device. */
 export function asleep(why: string): Unknown {
   return { unknown: why, because: "asleep" };
 }

@@ -18,16 +18,19 @@ type Optional<M extends Members> = { readonly [K in keyof M]?: Of<M[K]> };
 /** A longest text that is believed: what a machine says of itself is short. */
 const MAX_TEXT = 4096;
 
+/** A text of a length that is believed. */
 export const text: Shape<string> = {
   check: (value, at) =>
     typeof value === "string" && value.length <= MAX_TEXT ? undefined : `${at} is not a text`,
 };
 
+/** A finite number. */
 export const number: Shape<number> = {
   check: (value, at) =>
     typeof value === "number" && Number.isFinite(value) ? undefined : `${at} is not a number`,
 };
 
+/** True or false. */
 export const yes: Shape<boolean> = {
   check: (value, at) => (typeof value === "boolean" ? undefined : `${at} is not true or false`),
 };

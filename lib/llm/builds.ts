@@ -43,6 +43,7 @@ export interface Build {
 }
 
 const INFO = "build-info.json";
+/** Beside it once the build answered correctly on this host. */
 export const PROOF = "proof.json";
 
 /** Path of the link to the live build. */

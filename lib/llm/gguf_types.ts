@@ -75,6 +75,7 @@ export const VALUE_BYTES: ReadonlyMap<number, number> = new Map([
   [11, 8],
   [12, 8],
 ]);
+/** Numbers of the types that a metadata value can have (gguf.h, enum gguf_type). */
 export const VALUE = {
   uint8: 0,
   int8: 1,

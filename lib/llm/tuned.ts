@@ -46,6 +46,7 @@ export interface QuantisationFigures {
   readonly own: QuantisationSpeed;
   readonly others: readonly QuantisationSpeed[];
 }
+/** One quantisation's; `type` in llama.cpp's name for it, e.g. "Q4_0". */
 export interface QuantisationSpeed {
   readonly type: string;
   readonly prompt: Stat;

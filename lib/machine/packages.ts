@@ -5,7 +5,9 @@ import type { CallContext, Source } from "../unit.ts";
 import { networkReason } from "./network_reason.ts";
 import type { Ran } from "./process.ts";
 
+/** A member of a Python package, as a step's source names it. */
 export type PythonSource = Extract<Source, { python: object }>["python"];
+/** A member of an npm package, as a step's source names it. */
 export type NpmSource = Extract<Source, { npm: object }>["npm"];
 
 /** How often a growing file is looked at for the progress bar, and how long it may stand still before that is said. Milliseconds. */

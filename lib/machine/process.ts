@@ -25,11 +25,13 @@ export interface Child {
   /** Resolves when it has ended and all its output was handed over. `error` is set when it could not be started. */
   readonly ended: Promise<Ended>;
 }
+/** How a program ended: `code` or `signal`, or why it never began. */
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly error?: Error;
 }
+/** Starts a program from its argument list. */
 export type Spawn = (argv: readonly string[], options: SpawnOptions) => Child;
 
 /** What a finished program said. `code` is 127 when it could not be started, and 128 + n after signal n. */

@@ -6,6 +6,7 @@ import { isPlainPath } from "./wire.ts";
 
 /** The script whose own records must not count as something new to mirror: else each run would call for the next. */
 export const MIRROR = "05_rsync_mirror";
+/** The status file that it keeps. */
 export const MIRROR_FLAG = "mirror_synced";
 
 /** Files and folders that two hosts may both write. Relative to the home. */

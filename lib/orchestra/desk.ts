@@ -28,6 +28,7 @@ export interface Spoken {
 /** One subcommand. */
 export type Command = (desk: Desk) => Promise<Spoken>;
 
+/** What a subcommand gets to work with. */
 export function deskOf(machine: Machine, place: Place, want: Args, units: Units): Desk {
   return { machine, place, want, units, probe: createProbe(machine, place.home, place.host) };
 }

@@ -18,6 +18,7 @@ export interface Serving {
   readonly build: string;
 }
 
+/** Where `serve` says it; gone when it has ended. */
 export function servingPath(probe: Probe): string {
   return inHome.work(probe.home, "serving.json");
 }

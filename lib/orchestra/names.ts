@@ -4,6 +4,7 @@ import type { ScriptId } from "../unit.ts";
 
 /** The unified command's short name; its script is 08_shelter_cli. */
 export const SHELTER = "shelter";
+/** The script behind that name. */
 export const SHELTER_ID: ScriptId = "08_shelter_cli";
 
 /** Name of the lock that `shelter serve` holds while it runs. */

@@ -1,6 +1,7 @@
 /** What `up` runs, in order. */
 import type { Stage } from "./conduct.ts";
 
+/** Each needs what those before it made. */
 export const STAGES: readonly Stage[] = [
   { script: "00_check_structure" },
   { script: "01_host_inventory" },

@@ -15,6 +15,7 @@ export interface ShelterFacts {
   }[];
 }
 
+/** Reads it off status files and journal; no script is run. */
 export async function observeShelter(probe: Probe): Promise<ShelterFacts> {
   const board = boardOf((flag) => readStatus(probe, flag), readJournal(probe), probe.now());
   const ran = new Set(STAGES.map((stage) => stage.script));
@@ -25,6 +26,7 @@ export async function observeShelter(probe: Probe): Promise<ShelterFacts> {
   };
 }
 
+/** One finding for each script of `up`. */
 export function diagnoseShelter({ rows }: ShelterFacts): readonly Finding[] {
   return rows.map(({ script, standing, why }) =>
     standing === "done"

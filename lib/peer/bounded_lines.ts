@@ -1,7 +1,8 @@
 /** What another host says, line by line, and never more of it than there is room for. */
 
-/** Longest line, and most of all, in characters. */
+/** Longest line, in characters. */
 export const LINE_LIMIT = 64 * 1024;
+/** Most of all that one talk may say, in characters. */
 export const TALK_LIMIT = 32 * 1024 * 1024;
 
 /** Takes chunks and hands over whole lines. */

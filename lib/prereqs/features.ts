@@ -40,6 +40,7 @@ export interface Feature {
   readonly memory: number;
 }
 
+/** All features, those first that everybody needs. */
 export const FEATURE_IDS = [
   "core",
   "build",
@@ -92,6 +93,7 @@ const BUBBLEWRAP = tool("bwrap", "bubblewrap", "shuts an agent into its work fol
   version: VERSION,
 });
 
+/** Each feature with its tools, and why it wants them. */
 export const FEATURES: readonly Feature[] = [
   {
     id: "core",

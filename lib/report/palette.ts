@@ -1,4 +1,4 @@
-/** Noir: the colours of the seed, and text painted with them where the terminal wants colour. */
+/** Noir: the colours, and text painted with them where the terminal wants colour. */
 
 /** The palette. gold and accent_gold are accents: at most one accent_gold on a screen. */
 export const NOIR = {
@@ -15,7 +15,9 @@ export const NOIR = {
   accent_gold: "#DAA520",
   shadow: "#080808",
 } as const;
+/** A colour's name. */
 export type Colour = keyof typeof NOIR;
+/** Paints a text, or leaves it as it is. */
 export type Paint = (colour: Colour, text: string) => string;
 
 /** Paints with 24-bit colour (ECMA-48 SGR 38;2), or leaves text as it is. */

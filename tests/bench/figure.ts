@@ -1,4 +1,4 @@
-/** A figure of the issue beside its goal: what was measured, how it spreads, and whether it holds. */
+/** A figure beside its goal: what was measured, how it spreads, and whether it holds. */
 
 /** What a figure must reach. One for comparison, of somebody else's program, has nothing to reach. */
 export type Goal =

@@ -9,7 +9,7 @@ import { BIN } from "./ways.ts";
 
 const FIRST = "mirror, first run against plain rsync -a";
 const AGAIN = "mirror, run without changes against plain rsync -a";
-/** Bytes of the large file, as the issue has it. */
+/** Bytes of the large file. */
 const LARGE = 1_000_000_000;
 
 /** Measures both figures. */

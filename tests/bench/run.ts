@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 /**
- * `bun run bench [--quick] [--json] [PART …]`: measures each figure of the issues and prints it beside its goal, with its spread.
+ * `bun run bench [--quick] [--json] [PART …]`: measures each figure and prints it beside its goal, with its spread.
  * Exit code 1 when a goal is missed; with `--quick` only when one is missed by more than half of it.
  */
 import { existsSync } from "node:fs";

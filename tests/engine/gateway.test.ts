@@ -28,7 +28,7 @@ const QUESTIONS = [
   "Count from 1 to 80.",
 ];
 const TOKENS = 60;
-/** Longest silence that the issue allows after each disturbance, in milliseconds. */
+/** Longest silence that may follow each disturbance, in milliseconds. */
 const SILENCE = { SIGKILL: 1000, SIGTERM: 1000, SIGSTOP: 5000 } as const;
 
 beforeAll(async () => {

@@ -82,6 +82,7 @@ export const JUDGED = [
   "served.generation",
 ] as const;
 export type FigureName = (typeof JUDGED)[number];
+/** The judged figures, as far as they were measured. */
 export type Figures = Readonly<Partial<Record<FigureName, Stat>>>;
 
 /** The judged figures of a result: llama-bench's, and those of one request at a time. */
@@ -111,6 +112,7 @@ export function profileHash(profile: Profile): string {
 export function seriesOf(modelSha256: string, build: string, profile: Profile): Series {
   return { model: modelSha256.slice(0, 16), build, profile: profileHash(profile) };
 }
+/** True where figures of both can be compared. */
 export function sameSeries(a: Series, b: Series): boolean {
   return a.model === b.model && a.build === b.build && a.profile === b.profile;
 }
@@ -122,6 +124,7 @@ export function resultPath(where: Where, series: Series, number: number): string
   const name = `${String(number).padStart(4, "0")}.json`;
   return join(inHome.bench(where.home, where.host, "results"), folderOf(series), name);
 }
+/** Path of the measure that a series' later results are held against. */
 export function baselinePath(where: Where, series: Series): string {
   return inHome.bench(where.home, where.host, "baselines", `${folderOf(series)}.json`);
 }

@@ -42,12 +42,14 @@ export interface GraphicsFacts {
   readonly computeCapability?: string | undefined;
 }
 
+/** What compiling for an NVIDIA card depends on. */
 export interface CudaFacts {
   readonly nvcc?: { readonly path: string; readonly version: string } | undefined;
   /** NVIDIA's driver, e.g. "535.183.01". */
   readonly driver?: string | undefined;
 }
 
+/** What compiling for Vulkan and running on it depends on. */
 export interface VulkanFacts {
   readonly glslc?:
     | { readonly path: string; readonly version: string; readonly coopmat: boolean }

@@ -38,6 +38,7 @@ export interface Pins {
   readonly bundle: { readonly bytes: number; readonly sha256: string };
   readonly reference: Reference;
 }
+/** What every real build trusts. */
 export const PINS: Pins = { bundle: ENGINE_SOURCE.bundle, reference };
 
 /** Where the bundle can be had, nearest first; `installed` is its path in a node_modules beside the home. */

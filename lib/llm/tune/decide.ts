@@ -66,6 +66,7 @@ export interface TwoLoads<T> {
   /** A text written again with a small change. */
   readonly rewrite: T;
 }
+/** Their names. */
 export const LOADS = ["chat", "rewrite"] as const;
 
 /** Kept or not, and why, in words. */
