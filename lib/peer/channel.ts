@@ -102,7 +102,7 @@ export function peerFailure(peer: Trust, what: string, ran: Ran): ShelterError {
     const why = `no program of ours answers there: ${said}`;
     return failed("peer-without-binaries", why, bringPrograms(peer));
   }
-  if (/ may not ask for \S+$/m.test(ran.stderr)) {
+  if (/ may not ask for \S+$|: there is no such command/m.test(ran.stderr)) {
     const why = `the programs of ${name} are of another release, which does not know this request`;
     return failed("peer-other-release", why, bringPrograms(peer));
   }

@@ -9,6 +9,7 @@ import { peerLines } from "../../lib/orchestra/peers_lines.ts";
 import type { PeerView } from "../../lib/orchestra/peers_view.ts";
 import { status } from "../../lib/orchestra/status.ts";
 import { askHost } from "../../lib/peer/ask.ts";
+import { peerFailure } from "../../lib/peer/channel.ts";
 import { runOnPeer } from "../../lib/peer/call.ts";
 import { BEGINS, releaseLine } from "../../lib/peer/operator.ts";
 import { RELEASE } from "../../lib/release.ts";
@@ -29,6 +30,7 @@ const HOUR = 3_600_000;
 const BRING = ["rsync", "-aH", "bin/", `op@192.0.2.2:${FAKE_HOME}/bin/`];
 const UPDATE = ["./bin/shelter", "update"];
 const OLDER = { ...RELEASE, version: "0.0.9", commit: null };
+const TRUST = { ...offerOf("shadow"), pairedAt: "2026-01-01T00:00:00.000Z" };
 const NEWER = { ...RELEASE, version: "99.0.0", commit: null };
 
 const place = { home: FAKE_HOME, host: "phantom" };
@@ -101,6 +103,13 @@ test("a word in a form that can't be read tells by its release whose is the olde
     expect(asked).toMatchObject({ answered: false, failure: { id: "peer-other-release", fix } });
     if (!asked.answered) expect(asked.failure.why).toContain(said);
   }
+});
+
+test("a release from before hosts could be paired is told as one", () => {
+  const stderr = "✗ shelter peer: there is no such command\n  ./bin/shelter --help\n";
+  const ran = { code: 2, stdout: "", stderr, timedOut: false };
+  const failure = peerFailure(TRUST, "asking shadow how it is", ran);
+  expect(failure).toMatchObject({ id: "peer-other-release", fix: BRING });
 });
 
 /** Two hosts, of which shadow says that it is of this release; `why` is what phantom's gateway holds against shadow. */
@@ -199,9 +208,8 @@ describe("the mirror", () => {
   });
 
   test("of a release that knows none names the command that brings the programs", () => {
-    const trust = { ...offerOf("shadow"), pairedAt: "2026-01-01T00:00:00.000Z" };
     const stderr = "a request of a paired host: mirror may not ask for state";
     const ran = { code: 11, stdout: "", stderr, timedOut: false };
-    expect(mirrorFailure(trust, "mirroring", ran)).toMatchObject({ id: "peer-older", fix: BRING });
+    expect(mirrorFailure(TRUST, "mirroring", ran)).toMatchObject({ id: "peer-older", fix: BRING });
   });
 });
