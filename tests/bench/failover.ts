@@ -7,18 +7,12 @@ import { join } from "node:path";
 import { engineHome } from "../support/engine_home.ts";
 import { asRoot, ask, giveEngine } from "../lab/served_host.ts";
 import { bootPairedHosts, connect, HOME, said, type TwoHosts, USER } from "../lab/two_hosts.ts";
+import { QUESTIONS } from "../support/questions.ts";
 import type { Load, Seen } from "./failover_client.ts";
 import type { Figure, Goal, Measured } from "./figure.ts";
 import { HAPROXY_PORT, restartHaproxy, startHaproxy } from "./haproxy.ts";
 import { BIN, REPOSITORY } from "./ways.ts";
 
-/** Without near ties between tokens, which an engine itself decides differently when others ask at the same time. */
-const QUESTIONS = [
-  "Count from 1 to 100.",
-  "Count from 1 to 60.",
-  "List the even numbers from 2 to 200.",
-  "Count from 1 to 80.",
-];
 const TOKENS = 96;
 /** When the disturbance comes and when the askers stop asking, in milliseconds. */
 const AMID = 4000;

@@ -2,10 +2,12 @@
 import { readFileSync } from "node:fs";
 import {
   engineFiles,
+  localEngine,
   startEngine,
   worldFolder,
   type RealEngine,
 } from "../support/gateway_world.ts";
+import { QUESTIONS } from "../support/questions.ts";
 import { type Answer, readAnswer } from "../support/read_answer.ts";
 import { serveScripted } from "../support/engine_server.ts";
 import type { Measured } from "./figure.ts";
@@ -22,13 +24,7 @@ export async function figures(quick: boolean): Promise<readonly Measured[]> {
     engines.push(await startEngine(files, place.folder, { slots: 4 }));
     engines.push(await startEngine(files, place.folder, { slots: 4 }));
     const document = {
-      engines: engines.map((engine, at) => ({
-        name: at === 0 ? "shadow" : "phantom",
-        kind: "local",
-        url: engine.url,
-        keyFile: engine.keyFile,
-        slots: 4,
-      })),
+      engines: engines.map((engine, at) => localEngine(at === 0 ? "shadow" : "phantom", engine)),
     };
     gateway = await startGatewayProgram(place.folder, document);
     const cost = await costs(engines[0] as RealEngine, gateway, quick ? 10 : 30);
@@ -55,14 +51,6 @@ export async function figures(quick: boolean): Promise<readonly Measured[]> {
     place.dispose();
   }
 }
-
-/** Without near ties between tokens, which the engine itself decides differently from run to run. */
-const QUESTIONS = [
-  "Count from 1 to 100.",
-  "Count from 1 to 60.",
-  "List the even numbers from 2 to 200.",
-  "Count from 1 to 80.",
-];
 
 /** The same question to the engine and to the gateway, in turns: the prompt is known from before, so that the first token costs one step. */
 async function costs(
@@ -187,12 +175,7 @@ async function ownSilence(folder: string, runs: number): Promise<Measured> {
     const troubles = Array.from({ length: 4 }, () => ({ pieces: [350] }));
     const engines = [0, 1].map(() => serveScripted(folder, { tokens }, troubles, PACE));
     const gateway = await startGatewayProgram(folder, {
-      engines: engines.map((engine, at) => ({
-        name: `engine-${at}`,
-        kind: "local",
-        url: engine.url,
-        keyFile: engine.keyFile,
-      })),
+      engines: engines.map((engine, at) => localEngine(`engine-${at}`, engine)),
     });
     try {
       await gateway.settled();
@@ -230,9 +213,7 @@ async function memoryOfStreams(folder: string): Promise<Measured> {
     20,
   );
   const gateway = await startGatewayProgram(folder, {
-    engines: [
-      { name: "scripted", kind: "local", url: engine.url, keyFile: engine.keyFile, slots: STREAMS },
-    ],
+    engines: [localEngine("scripted", engine, STREAMS)],
   });
   const leaving = new AbortController();
   try {

@@ -2,12 +2,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
   engineFiles,
+  localEngine,
   startEngine,
   startGateway,
   worldFolder,
   type RealEngine,
   type RunningGateway,
 } from "../support/gateway_world.ts";
+import { QUESTIONS } from "../support/questions.ts";
 import { type Answer, readAnswer } from "../support/read_answer.ts";
 
 const place = worldFolder();
@@ -17,16 +19,6 @@ let undisturbed: readonly Answer[];
 /** What an engine of this machine needs to read four prompts that it does not know, in milliseconds: no gateway can go on sooner. */
 let readingMs: number;
 
-/**
- * Questions whose next token is never a near tie: where two are almost as likely, the engine itself answers differently from run to run, as its
- * sums depend on what else is in the batch (measured: 2 of 24 cold continuations of free prose, 0 of 48 with batch-invariant kernels).
- */
-const QUESTIONS = [
-  "Count from 1 to 100.",
-  "Count from 1 to 60.",
-  "List the even numbers from 2 to 200.",
-  "Count from 1 to 80.",
-];
 const TOKENS = 60;
 /** Longest silence that may follow each disturbance, in milliseconds. */
 const SILENCE = { SIGKILL: 1000, SIGTERM: 1000, SIGSTOP: 5000 } as const;
@@ -36,13 +28,7 @@ beforeAll(async () => {
   engines = [await startEngine(files, place.folder), await startEngine(files, place.folder)];
   gateway = await startGateway(place.folder, {
     warm: true,
-    engines: engines.map((engine, at) => ({
-      name: at === 0 ? "shadow" : "phantom",
-      kind: "local",
-      url: engine.url,
-      keyFile: engine.keyFile,
-      slots: 4,
-    })),
+    engines: engines.map((engine, at) => localEngine(at === 0 ? "shadow" : "phantom", engine)),
   });
   readingMs = await readingTime(engines[1] as RealEngine);
   undisturbed = await Promise.all(QUESTIONS.map((_, at) => ask(at, true)));

@@ -6,6 +6,7 @@ import { makeAuthority, type Authority, type Issued } from "../support/certifica
 import { serveScripted, type EngineServer } from "../support/engine_server.ts";
 import {
   freePort,
+  localEngine,
   startGateway,
   worldFolder,
   type RunningGateway,
@@ -30,9 +31,6 @@ const started: RunningGateway[] = [];
 
 function pairing(own: Issued) {
   return { cert: own.cert, key: own.key, ca: authority.ca };
-}
-function local(engine: EngineServer, name: string) {
-  return { name, kind: "local", url: engine.url, keyFile: engine.keyFile, slots: 4 };
 }
 async function gateway(document: Record<string, unknown>, wait = true): Promise<RunningGateway> {
   const one = await startGateway(place.folder, document, wait);
@@ -61,13 +59,13 @@ beforeAll(async () => {
       port: 0,
       allow: [shadowId, lateId, foreignId].map((one) => one.fingerprint),
     },
-    engines: [local(phantomEngine, "phantom")],
+    engines: [localEngine("phantom", phantomEngine)],
   });
   shadow = await gateway({
     host: "shadow",
     pairing: pairing(shadowId),
     engines: [
-      local(shadowEngine, "shadow"),
+      localEngine("shadow", shadowEngine),
       {
         name: "phantom",
         kind: "peer",
@@ -185,7 +183,7 @@ test("a peer whose certificate has expired, or that is not there, is told apart"
     host: "late",
     pairing: pairing(lateId),
     peers: { address: "127.0.0.1", port: 0, allow: [shadowId.fingerprint] },
-    engines: [local(phantomEngine, "phantom")],
+    engines: [localEngine("phantom", phantomEngine)],
   });
   const closed = await freePort();
   const asking = await gateway(
@@ -315,7 +313,7 @@ for (const [what, attack] of HOSTILE) {
             url: `https://127.0.0.1:${port}`,
             fingerprint: phantomId.fingerprint,
           },
-          local(phantomEngine, "shadow"),
+          localEngine("shadow", phantomEngine),
         ],
       },
       false,

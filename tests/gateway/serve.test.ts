@@ -9,7 +9,12 @@ import { complete } from "../../lib/llm/complete.ts";
 import { thisMachine } from "../../lib/machine/machine.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import { serveScripted, type EngineServer } from "../support/engine_server.ts";
-import { startGateway, worldFolder, type RunningGateway } from "../support/gateway_world.ts";
+import {
+  localEngine,
+  startGateway,
+  worldFolder,
+  type RunningGateway,
+} from "../support/gateway_world.ts";
 import { readAnswer } from "../support/read_answer.ts";
 
 const place = worldFolder();
@@ -20,9 +25,7 @@ let gateway: RunningGateway;
 beforeAll(async () => {
   engine = serveScripted(place.folder, { tokens: ["Hello", " there", "."] }, [], 0);
   gateway = await startGateway(place.folder, {
-    engines: [
-      { name: "shadow", kind: "local", url: engine.url, keyFile: engine.keyFile, slots: 2 },
-    ],
+    engines: [localEngine("shadow", engine, 2)],
     models: [{ name: "public", on: { shadow: { name: "inner" } } }],
     limits: { body: 100_000 },
   });
@@ -174,7 +177,7 @@ test("more than the line holds is refused with a time to come again; the others 
     15,
   );
   const busy = await startGateway(place.folder, {
-    engines: [{ name: "slow", kind: "local", url: slow.url, keyFile: slow.keyFile, slots: 1 }],
+    engines: [localEngine("slow", slow, 1)],
     limits: { queue: 2, queueTime: 20_000 },
   });
   const answers = await Promise.all(
@@ -198,7 +201,7 @@ test("with no engine at all a request waits for one, and is then refused with a 
   const alone = await startGateway(
     place.folder,
     {
-      engines: [{ name: "gone", kind: "local", url: gone.url, keyFile: gone.keyFile }],
+      engines: [localEngine("gone", gone)],
       limits: { outageTime: 1500 },
     },
     false,
@@ -261,7 +264,7 @@ test("a changed document is in force within seconds, a wrong one is noted and ch
 
 test("a changed list of models alone is taken up without starting over: engines, streams and ports stay", async () => {
   const one = await startGateway(place.folder, {
-    engines: [{ name: "shadow", kind: "local", url: engine.url, keyFile: engine.keyFile }],
+    engines: [localEngine("shadow", engine)],
     models: [{ name: "public", on: { shadow: { name: "inner" } } }],
   });
   try {

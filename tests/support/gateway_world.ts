@@ -120,6 +120,15 @@ export async function startEngine(
   };
 }
 
+/** An engine of the gateway's own host, as its document names it. */
+export function localEngine(
+  name: string,
+  { url, keyFile }: { readonly url: string; readonly keyFile: string },
+  slots = 4,
+) {
+  return { name, kind: "local", url, keyFile, slots };
+}
+
 /** A running gateway. */
 export interface RunningGateway {
   readonly url: string;
