@@ -1,3 +1,4 @@
+/** Processors, as /proc/cpuinfo and sysfs tell them. */
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import {

@@ -1,3 +1,4 @@
+/** Disks: their health by smartctl, and which of them holds a path. */
 import { expect, test } from "bun:test";
 import { isFailing, mountOf, parseSmartctl } from "../../lib/facts/disk.ts";
 import { recorded } from "./fixtures.ts";

@@ -1,3 +1,4 @@
+/** Graphics cards, as nvidia-smi and lspci tell them. */
 import { expect, test } from "bun:test";
 import {
   computeCapabilityOf,

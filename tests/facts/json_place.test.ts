@@ -1,3 +1,4 @@
+/** Where a JSON text is damaged. */
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { jsonProblem } from "../../lib/facts/json_place.ts";

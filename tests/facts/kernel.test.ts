@@ -1,3 +1,4 @@
+/** The kernel's own words: command line, lockdown, vulnerabilities, Secure Boot, release. */
 import { expect, test } from "bun:test";
 import { efiByte, secureBootState } from "../../lib/facts/firmware.ts";
 import {

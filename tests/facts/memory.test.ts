@@ -1,3 +1,4 @@
+/** Memory: how much there is, and in which slots. */
 import { expect, test } from "bun:test";
 import { parseDmiMemory, parseMeminfo } from "../../lib/facts/memory.ts";
 import { recorded } from "./fixtures.ts";

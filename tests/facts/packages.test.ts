@@ -1,3 +1,4 @@
+/** What dpkg and apt say, and how versions compare. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

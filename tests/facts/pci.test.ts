@@ -1,3 +1,4 @@
+/** PCI Express links, and which are below what both ends can do. */
 import { expect, test } from "bun:test";
 import { expectedLink, isBelow, linkText, parseLink } from "../../lib/facts/pci.ts";
 import { recorded, recordedLinks } from "./fixtures.ts";

@@ -1,3 +1,4 @@
+/** Which mode each entry of a home should have, and what of the scratch space is old. */
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { isPrivate, wrongMode } from "../../lib/home/modes.ts";

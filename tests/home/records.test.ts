@@ -1,3 +1,4 @@
+/** 00_check_structure on records: status files and shared.cfg. */
 import { describe, expect, test } from "bun:test";
 import { chmodSync, utimesSync } from "node:fs";
 import { allowCommand } from "../../lib/hosts/alert_command.ts";

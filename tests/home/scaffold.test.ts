@@ -1,3 +1,4 @@
+/** 02_scaffold_dirs: the home is made whole, and what an operator wrote stays. */
 import { expect, test } from "bun:test";
 import { lstatSync } from "node:fs";
 import { join } from "node:path";

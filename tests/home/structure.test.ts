@@ -1,3 +1,4 @@
+/** 00_check_structure on what is in a home: modes, owners, links, folders, left-overs. */
 import { describe, expect, test } from "bun:test";
 import { linkSync, lstatSync, utimesSync } from "node:fs";
 

@@ -1,3 +1,4 @@
+/** Reading shared.cfg, whatever stands in it, and this host's name. */
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { parse } from "yaml";

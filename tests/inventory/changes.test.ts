@@ -1,3 +1,4 @@
+/** What is said of a machine that is another than at the last inventory. */
 import { expect, test } from "bun:test";
 import { unit } from "../../scripts/01_host_inventory.ts";
 import { changesBetween } from "../../lib/inventory/changes.ts";

@@ -1,3 +1,4 @@
+/** What 01_host_inventory sees of each machine, and what it says that it cannot see. */
 import { expect, test } from "bun:test";
 import { unit } from "../../scripts/01_host_inventory.ts";
 import { pci } from "./sysfs.ts";

@@ -1,3 +1,4 @@
+/** The stored inventory: when a new one is due, and that it can be read back. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { unit } from "../../scripts/01_host_inventory.ts";

@@ -1,3 +1,4 @@
+/** Whose a lock is, and that doubt never takes one over. */
 import { expect, test } from "bun:test";
 import { lstatSync } from "node:fs";
 import { join } from "node:path";

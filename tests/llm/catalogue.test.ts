@@ -1,3 +1,4 @@
+/** The catalogue of models: what ships, and what an operator adds. */
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { ShelterError } from "../../lib/errors.ts";
@@ -22,7 +23,7 @@ const mine = (claims: object = {}, name = "mine") =>
   ]);
 
 describe("what ships", () => {
-  test("has the models of the field notes and the small real one, all whole", async () => {
+  test("has models for both hosts and a small one that runs everywhere, all whole", async () => {
     const { entries, problems, default: chosen } = await look();
     expect(problems).toEqual([]);
     expect(chosen).toBe("smollm2-135m");

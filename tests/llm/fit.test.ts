@@ -1,3 +1,4 @@
+/** Whether a model fits: the arithmetic, and what is said where it does not. */
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import builtIn from "../../models/catalogue.yaml" with { type: "text" };

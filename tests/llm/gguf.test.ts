@@ -1,3 +1,4 @@
+/** Reading a GGUF file: what a whole one says, and that a damaged one is refused with its reason. */
 import { describe, expect, test } from "bun:test";
 import {
   closeSync,

@@ -1,3 +1,4 @@
+/** Taking a member out of a zip or a tar, also out of damaged and hostile ones. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,3 +1,4 @@
+/** Where each script stands, from its status and the journal. */
 import { describe, expect, test } from "bun:test";
 import { boardOf, nextOf, type BoardRow } from "../../lib/orchestra/board.ts";
 import { STAGES } from "../../lib/orchestra/stages.ts";

@@ -1,3 +1,4 @@
+/** A sequence of scripts: what is tried again, and what ends it. */
 import { describe, expect, test } from "bun:test";
 import { conduct, haltOf, streakOf, type Conductor } from "../../lib/orchestra/conduct.ts";
 import { retrying } from "../../lib/machine/retry.ts";

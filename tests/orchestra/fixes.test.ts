@@ -1,3 +1,4 @@
+/** The best-known fix of each failure. */
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";

@@ -1,3 +1,4 @@
+/** The 22 names of the one program. */
 import { expect, test } from "bun:test";
 import { addressed, calledAs, NAMES } from "../../lib/orchestra/names.ts";
 

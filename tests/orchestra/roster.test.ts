@@ -1,3 +1,4 @@
+/** The roster against the units. */
 import { expect, test } from "bun:test";
 import { ROSTER } from "../../lib/roster.ts";
 import { SHELTER_ID } from "../../lib/orchestra/names.ts";

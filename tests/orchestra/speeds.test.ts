@@ -1,3 +1,4 @@
+/** What the benchmark's results say over time. */
 import { expect, test } from "bun:test";
 import { fallenSpeeds, speedLines, type Speed } from "../../lib/orchestra/speeds.ts";
 

@@ -1,3 +1,4 @@
+/** What the history suggests. */
 import { describe, expect, test } from "bun:test";
 import { suggestionsOf, trendsOf } from "../../lib/orchestra/trends.ts";
 import type { Outcome, PastRun, ScriptId } from "../../lib/unit.ts";

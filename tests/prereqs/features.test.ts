@@ -1,3 +1,4 @@
+/** The table of features and tools. */
 import { expect, test } from "bun:test";
 import { FEATURES } from "../../lib/prereqs/features.ts";
 

@@ -231,7 +231,7 @@ function standing(world: FakeWorld): boolean {
   return entries.some((one) => one.kind === "end" && one.steps > 0);
 }
 
-/** What the engine itself keeps, and what the design keeps across undo. */
+/** What the engine of runs itself keeps, and what stays across an undo so that the next run can resume. */
 function isRecord(path: string): boolean {
   const ours = [
     "runtime/work",

@@ -9,7 +9,7 @@ const choose = (facts: BuildFacts): Choice =>
 const why = (facts: BuildFacts, part: string) =>
   choose(facts).refused.find((one) => one.part === part);
 
-describe("the hosts of the design", () => {
+describe("phantom and shadow", () => {
   test("a plain host computes on its CPU, and is told why on nothing else", () => {
     const choice = choose(PLAIN);
     expect(choice.backends).toEqual(["cpu"]);

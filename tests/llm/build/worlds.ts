@@ -1,4 +1,4 @@
-/** Facts of hosts that a build is decided for: a plain one, the two of the design, and pieces to change them with. */
+/** Facts of hosts that a build is decided for: a plain one, phantom and shadow, and pieces to change them with. */
 import type { BuildFacts, Compiler, GenerationFacts } from "../../../lib/llm/build/facts.ts";
 import { recipeOf } from "../../../lib/llm/build/recipe.ts";
 
