@@ -9,7 +9,7 @@ const choose = (facts: BuildFacts): Choice =>
 const why = (facts: BuildFacts, part: string) =>
   choose(facts).refused.find((one) => one.part === part);
 
-describe("phantom and shadow", () => {
+describe("a plain host, phantom and shadow", () => {
   test("a plain host computes on its CPU, and is told why on nothing else", () => {
     const choice = choose(PLAIN);
     expect(choice.backends).toEqual(["cpu"]);
