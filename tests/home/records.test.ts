@@ -1,6 +1,6 @@
 /** 00_check_structure on records: status files and shared.cfg. */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, utimesSync } from "node:fs";
+import { chmodSync, truncateSync, utimesSync } from "node:fs";
 import { allowCommand } from "../../lib/hosts/alert_command.ts";
 import { DEFAULT_CONFIG_TEXT } from "../../lib/hosts/config_default.ts";
 import { createAct } from "../../lib/machine/act.ts";
@@ -16,6 +16,7 @@ const keep = keptForEachTest();
 const home = (files: Readonly<Record<string, FakeFile>> = {}, more: FakeMachineOptions = {}) =>
   scaffolded(keep, files, more);
 const HOUR = 3_600_000;
+const GIB = 1024 ** 3;
 
 describe("status files", () => {
   test("a damaged one is named with its line, moved aside whole and rebuilt from the journal", async () => {
@@ -107,8 +108,10 @@ describe("what nobody asked about", () => {
       "runtime/quarantine/bad.gguf": "damaged",
       ".shared.cfg.swp": { text: "", mode: 0o600 },
       "agents/later": "x",
+      "runtime/work/fetch/aa/part": "",
       "/proc/self/mounts": "none / ext4 rw 0 0\nnone /home/op ext4 rw,noexec 0 0\n",
     });
+    truncateSync(again.path(at("runtime/work/fetch/aa/part")), 5 * GIB + 1);
     const soon = (Date.now() + 5 * HOUR) / 1000;
     utimesSync(again.path(at("agents/later")), soon, soon);
     chmodSync(again.path("/home/op"), 0o777);
@@ -119,11 +122,13 @@ describe("what nobody asked about", () => {
       "unsaved-edit",
       "from-the-future",
       "quarantine",
+      "work-large",
     ]);
     chmodSync(again.path("/home/op"), 0o700);
     again.write("/proc/self/mounts", "none / ext4 rw 0 0\n");
     for (const name of ["runtime/quarantine/bad.gguf", ".shared.cfg.swp", "agents/later"])
       again.remove(at(name));
+    truncateSync(again.path(at("runtime/work/fetch/aa/part")), 5 * GIB);
     expect(ids(await look(again))).toEqual([]);
   });
 });
