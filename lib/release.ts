@@ -8,6 +8,8 @@ export interface Release {
   readonly commit: string | null;
   /** True when the tree held changes that the commit does not. */
   readonly dirty: boolean;
+  /** When that commit was made, UTC, ISO 8601; left out where there is none. */
+  readonly made?: string;
   /** Bun's name of the target, e.g. "bun-linux-x64"; "source" when not compiled. */
   readonly target: string;
   /** Version of Bun inside it. */
@@ -16,9 +18,16 @@ export interface Release {
 
 /** Put in by the bundler's `define`; does not exist when run from source. */
 declare const SHELTER_BUILD:
-  | { readonly commit: string | null; readonly dirty: boolean; readonly target: string }
+  | {
+      readonly commit: string | null;
+      readonly dirty: boolean;
+      readonly target: string;
+      /** The line of lib/orchestra/made.ts, by which others tell this program's age; "" where there is no commit. */
+      readonly line: string;
+    }
   | undefined;
 
+const MADE = /made (\S+)/;
 const built = typeof SHELTER_BUILD === "undefined" ? undefined : SHELTER_BUILD;
 
 /** This program's release. */
@@ -26,12 +35,18 @@ export const RELEASE: Release = {
   version,
   commit: built?.commit ?? null,
   dirty: built?.dirty ?? false,
+  ...madeIn(built?.line ?? ""),
   target: built?.target ?? "source",
   bun: Bun.version,
 };
 
 /** True inside a compiled binary. */
 export const COMPILED = built !== undefined;
+
+function madeIn(line: string): Pick<Release, "made"> {
+  const made = MADE.exec(line)?.[1];
+  return made === undefined ? {} : { made };
+}
 
 /** What `--version` prints: one line, or one JSON document. `name` is what the program was called by. */
 export function versionText(name: string, json: boolean): string {

@@ -7,11 +7,12 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { devDependencies } from "../package.json";
+import { devDependencies, version } from "../package.json";
 import { readConfig, type BuildTarget } from "../lib/hosts/config.ts";
 import { createAct } from "../lib/machine/act.ts";
 import { thisMachine } from "../lib/machine/machine.ts";
 import { createProbe } from "../lib/machine/probe.ts";
+import { madeLine } from "../lib/orchestra/made.ts";
 import { NAMES, SHELTER } from "../lib/orchestra/names.ts";
 import {
   giveNames,
@@ -36,17 +37,21 @@ interface Made {
   readonly replaced: number;
 }
 
+/** What a program is built from; `at`: when the commit was made, UTC, ISO 8601. */
+interface Sources {
+  readonly commit: string | null;
+  readonly dirty: boolean;
+  readonly at: string | null;
+}
+
 const machine = thisMachine();
 const clone = dirname(import.meta.dir);
 const probe = createProbe(machine, clone, "build");
 const act = createAct(machine, probe);
 
 /** Compiles for one target into a release folder named by its hash, and returns that hash. */
-async function compile(
-  target: BuildTarget,
-  commit: string | null,
-  dirty: boolean,
-): Promise<string> {
+async function compile(target: BuildTarget, { commit, dirty, at }: Sources): Promise<string> {
+  const line = commit === null || at === null ? "" : madeLine({ version, at, commit });
   const work = join(clone, "runtime", "work", `program-${process.pid}`);
   act.remove(work);
   act.makeFolder(work);
@@ -64,7 +69,7 @@ async function compile(
       sourcemap: "none",
       external: ["node-llama-cpp"],
       define: {
-        SHELTER_BUILD: JSON.stringify({ commit, dirty, target }),
+        SHELTER_BUILD: JSON.stringify({ commit, dirty, target, line }),
         SHELTER_HELP: JSON.stringify(await helpOfAllNames()),
       },
       compile: { target, outfile, autoloadDotenv: false, autoloadBunfig: false },
@@ -84,18 +89,18 @@ async function compile(
 }
 
 /** Commit of the clone and whether its files differ from it; null outside a clone. */
-async function commitOfClone(): Promise<{
-  readonly commit: string | null;
-  readonly dirty: boolean;
-}> {
+async function commitOfClone(): Promise<Sources> {
   const git = async (...args: readonly string[]) => {
     const ran = await probe.run(["git", "-C", clone, ...args]);
     return ran.code === 0 ? ran.stdout.trim() : undefined;
   };
-  if ((await git("rev-parse", "--show-prefix")) !== "") return { commit: null, dirty: false };
+  if ((await git("rev-parse", "--show-prefix")) !== "")
+    return { commit: null, dirty: false, at: null };
+  const seconds = await git("-c", "log.showSignature=false", "show", "-s", "--format=%ct", "HEAD");
   return {
     commit: (await git("rev-parse", "--verify", "HEAD")) ?? null,
     dirty: (await git("status", "--porcelain")) !== "",
+    at: /^\d+$/.test(seconds ?? "") ? new Date(Number(seconds) * 1000).toISOString() : null,
   };
 }
 
@@ -125,7 +130,8 @@ if (Bun.version !== pinned) {
   process.exit(11);
 }
 const started = performance.now();
-const { commit, dirty } = await commitOfClone();
+const sources = await commitOfClone();
+const { commit, dirty } = sources;
 const config = await readConfig(probe);
 const own = targetFor(process.arch, readFileSync("/proc/cpuinfo", "utf8"));
 const wanted: { readonly folder: string; readonly target: BuildTarget }[] = [
@@ -137,7 +143,7 @@ if (values.all) {
 }
 const hashes = new Map<BuildTarget, string>();
 for (const { target } of wanted) {
-  if (!hashes.has(target)) hashes.set(target, await compile(target, commit, dirty));
+  if (!hashes.has(target)) hashes.set(target, await compile(target, sources));
 }
 const hashFor = (target: BuildTarget) => {
   const hash = hashes.get(target);

@@ -1,4 +1,5 @@
 /** What a mirror looks at: this host's own things, and what each peer says of itself. Reads only, here and there. */
+import { join } from "node:path";
 import { ShelterError } from "../errors.ts";
 import { lookAtConfig, retentionOf } from "../hosts/config.ts";
 import type { Probe } from "../machine/probe.ts";
@@ -14,15 +15,17 @@ import {
   lookAtShared,
   missingModels,
   modelHashes,
+  programOf,
   releaseKey,
 } from "./held.ts";
 import { type ModelPlan, planModels } from "./models.ts";
 import { type OwnSide, ownSide } from "./own.ts";
 import { isShared, isWithin, releaseFolder } from "./places.ts";
-import { judgeRelease, lookAtRelease, type ReleaseLook } from "./release.ts";
+import { type Mark, readMark } from "./receive/mark.ts";
+import { judgeRelease, lookAtRelease, type ReleaseLook, type ReleaseVerdict } from "./release.ts";
 import { rememberedManifest } from "./remembered.ts";
 import { ask, ciphersFor, mirrorSsh, readingHands } from "./talk.ts";
-import { agreedOf, differ, merge, type Merge, type States, type Verdict } from "./three_way.ts";
+import { agreedOf, differ, merge, type Merge, type State, type States } from "./three_way.ts";
 import { lookAtTimer, type TimerFacts } from "./timer.ts";
 import { type Vanished, vanishedTops } from "./vanished.ts";
 import { type Manifest, parseState, type PeerState } from "./wire.ts";
@@ -44,7 +47,9 @@ export interface ReachedPeer {
   /** What both sides have of each path in conflict. */
   readonly versions: readonly Version[];
   readonly models: ModelPlan;
-  readonly release: ReleaseLook & { readonly verdict: Verdict };
+  readonly release: ReleaseLook & ReleaseVerdict;
+  /** The programs that the peer built for this host, where others are live here (their hash), and what is remembered of its earlier ones. */
+  readonly offered: { readonly program: State; readonly mark: Mark };
   /** All that is agreed on once the plan is carried out, and on which side that is not written down yet. */
   readonly agreed: States;
   readonly unknown: { readonly here: boolean; readonly there: boolean };
@@ -184,8 +189,8 @@ async function lookAtPeer(
   );
   const models = planModels(mine.models, missingModels(probe), state, records, settled);
   const look = await lookAtRelease(probe, peer, mine.hashes);
-  const verdict = judgeRelease(look, base, state.program, peer, settled);
-  const goes = look.program !== null && look.damaged === undefined && GOES.has(verdict);
+  const judged = judgeRelease(look, base, state, peer, settled);
+  const { goes } = judged;
   const own =
     early && asRemembered && goes === withRelease
       ? early
@@ -206,7 +211,11 @@ async function lookAtPeer(
     vanished,
     versions: await versionsOf(probe, trust, merged.conflicts),
     models,
-    release: { ...look, verdict },
+    release: { ...look, ...judged },
+    offered: {
+      program: state.built === programOf(probe, join(probe.home, "bin")) ? null : state.built,
+      mark: readMark(probe, peer),
+    },
     agreed,
     unknown: { here: differ(agreed, records.mine), there: differ(agreed, records.theirs) },
   };
@@ -220,9 +229,6 @@ function isClosed(path: string, closed: readonly string[]): boolean {
 function isSound(config: string): boolean {
   return config === "ok" || config === "absent";
 }
-
-/** Verdicts with which the programs that were built for a peer stand in its generation. */
-const GOES: ReadonlySet<Verdict> = new Set(["mine", "agree", "same"]);
 
 /** What was agreed on about programs, in both directions. */
 function releasesAgreed(base: States, hosts: readonly HostName[]): States {

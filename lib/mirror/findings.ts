@@ -1,4 +1,5 @@
 /** What a mirror says about what it saw. Pure. */
+import { sayMade } from "../orchestra/made.ts";
 import { duration } from "../report/text.ts";
 import type { Args, Finding } from "../unit.ts";
 import { choiceOf, type MirrorFacts, type ReachedPeer } from "./facts.ts";
@@ -188,6 +189,15 @@ function ofPeer(facts: MirrorFacts, peer: ReachedPeer): readonly Finding[] {
       evidence: releaseKey(name),
       fix: ["bun", "run", "build", "--all"],
     });
+  } else if (release.newer) {
+    findings.push({
+      id: `release-older-${name}`,
+      level: "warn",
+      what: `the programs built for ${name} are held back: they are older (${sayMade(release.made)}) than what ${name} has had (${sayMade(release.newer)})`,
+      why: `build from newer sources; older ones are for ${name}'s own operator to allow, there: ${SCRIPT} --take theirs ${releaseKey(name)}`,
+      evidence: releaseKey(name),
+      fix: ["bun", "run", "build", "--all"],
+    });
   } else if (release.verdict === "conflict" || release.verdict === "theirs") {
     findings.push({
       id: `release-differs-${name}`,
@@ -196,6 +206,17 @@ function ofPeer(facts: MirrorFacts, peer: ReachedPeer): readonly Finding[] {
       why: "they were put live there by somebody else, and stay",
       evidence: releaseKey(name),
       fix: [SCRIPT, "--take", "mine", releaseKey(name)],
+    });
+  }
+  const { program, mark } = peer.offered;
+  if (program !== null && mark.allowed === program) {
+    findings.push({
+      id: `release-allowed-${name}`,
+      level: "info",
+      what: `the programs that ${name} built for ${facts.host} go live here with ${name}'s next run`,
+      why: "they were allowed here, older or not",
+      evidence: releaseKey(facts.host),
+      fix: [SCRIPT, "--host", name],
     });
   }
   return findings;

@@ -2,9 +2,10 @@
 import { join } from "node:path";
 import type { Args, Json, Step } from "../unit.ts";
 import { choiceOf, type MirrorFacts, type ReachedPeer } from "./facts.ts";
-import { agreedText } from "./held.ts";
+import { agreedText, releaseKey } from "./held.ts";
 import { blockOf, isDue } from "./judge.ts";
 import { agreedPlace, releaseFolder } from "./places.ts";
+import { markPlace, markText } from "./receive/mark.ts";
 import { timerStep } from "./timer.ts";
 
 /** The steps; none where every peer has what this host has. */
@@ -54,12 +55,11 @@ function stepsFor(facts: MirrorFacts, peer: ReachedPeer, want: Args): readonly S
   }
   if (isDue(peer)) {
     const choice = choiceOf(want);
-    const agreedRelease = peer.agreed[`bin/hosts/${name}`];
     const args: { readonly [key: string]: Json } = {
       peer: name,
       generation: state.next,
       last: state.damaged.length > 0 ? null : state.current,
-      with_release: agreedRelease !== undefined && release.program === agreedRelease,
+      with_release: release.goes,
       keep: facts.keep,
       release: release.verdict === "mine" ? { was: state.program } : null,
       changes: peer.merge.changes.map((one) => ({ ...one })),
@@ -87,6 +87,7 @@ function stepsFor(facts: MirrorFacts, peer: ReachedPeer, want: Args): readonly S
 function takeTheirs(facts: MirrorFacts, want: Args): readonly Step[] {
   const choice = choiceOf(want);
   if (choice?.take !== "theirs") return [];
+  if (choice.path === releaseKey(facts.host)) return allowPrograms(facts);
   for (const peer of facts.peers) {
     if (!peer.reached) continue;
     const chosen = [
@@ -108,4 +109,22 @@ function takeTheirs(facts: MirrorFacts, want: Args): readonly Step[] {
     });
   }
   return [];
+}
+
+/** `--take theirs` of the programs: just those that a peer has for this host now may go live with its next run, also where they are older. */
+function allowPrograms({ home, host, peers }: MirrorFacts): readonly Step[] {
+  return peers.flatMap((peer): readonly Step[] => {
+    if (!peer.reached) return [];
+    const { program, mark } = peer.offered;
+    if (program === null || mark.allowed === program) return [];
+    return [
+      {
+        do: "write",
+        path: markPlace(home, host, peer.name),
+        content: markText(mark.newest, program),
+        mode: 0o600,
+        why: `the programs that ${peer.name} built for this host may go live here, older or not`,
+      },
+    ];
+  });
 }

@@ -6,6 +6,7 @@ import type { Probe } from "../machine/probe.ts";
 import { readTrust } from "../trust/store.ts";
 import type { Trust } from "../trust/offer.ts";
 import type { Call, CallContext, Json } from "../unit.ts";
+import { backWord } from "./back_word.ts";
 import { heldModels, homeHashes, modelHashes } from "./held.ts";
 import type { Hashes } from "./hashes.ts";
 import { scanFor } from "./own.ts";
@@ -119,7 +120,7 @@ async function pushThrough(
       }
       models.save(act);
       for (const why of reply.left) say.line(`Not put live on ${trust.name}: ${why}`);
-      if (reply.programs !== null) throw programsRefused(trust, reply.programs);
+      if (reply.programs !== null) throw programsRefused(trust, reply.programs, reply.older);
       return;
     }
     if (turn >= TRIES) throw neverWhole(trust, [...reply.again, ...reply.models]);
@@ -230,7 +231,7 @@ async function commitThere(
 /** Takes a generation back on the peer. */
 export const takeBack: Call = async (context, args) => {
   const { probe, act } = context;
-  const { peer, generation } = args as unknown as PushArgs;
+  const { peer, generation, release } = args as unknown as PushArgs;
   const sending = sendingPlace(probe.home, peer);
   const said = probe.text(sending);
   if (said !== undefined) {
@@ -240,7 +241,9 @@ export const takeBack: Call = async (context, args) => {
   const trust = trustIn(context, peer);
   const connection = await connect(context, trust);
   try {
-    const answer = await ask(act, connection.argv, trust, ["back", generation]);
+    const input =
+      release === null ? "" : await backWord(context, trust, connection.argv, generation);
+    const answer = await ask(act, connection.argv, trust, ["back", generation], { input });
     const { left } = documentOf(answer, peer);
     if (!Array.isArray(left) || left.length === 0) return;
     throw new ShelterError(
@@ -266,13 +269,11 @@ export function trustIn({ probe }: Pick<CallContext, "probe">, peer: Json | unde
   ]);
 }
 
-function programsRefused(trust: Trust, why: string): IntegrityError {
-  return new IntegrityError(
-    "programs-refused",
-    `putting the programs that were built for ${trust.name} live there`,
-    why,
-    ["./bin/shelter", "pair", trust.name],
-  );
+function programsRefused(trust: Trust, why: string, older: boolean): ShelterError {
+  const what = `putting the programs that were built for ${trust.name} live there`;
+  if (older)
+    return new ShelterError("programs-older", what, why, ["./bin/05_rsync_mirror", "--plan"]);
+  return new IntegrityError("programs-refused", what, why, ["./bin/shelter", "pair", trust.name]);
 }
 
 function neverWhole(trust: Trust, paths: readonly string[]): IntegrityError {

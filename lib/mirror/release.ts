@@ -1,7 +1,8 @@
 /** The programs that were built here for a peer: they go over only as they were built, under this host's signature. */
 import { join } from "node:path";
-import { NAMES, SHELTER } from "../orchestra/names.ts";
 import { ShelterError } from "../errors.ts";
+import { isOlder, type Made, madeOf } from "../orchestra/made.ts";
+import { NAMES, SHELTER } from "../orchestra/names.ts";
 import type { Probe } from "../machine/probe.ts";
 import { signFile, sumsAreSigned } from "../trust/signature.ts";
 import type { Call, HostName } from "../unit.ts";
@@ -10,6 +11,7 @@ import { programOf, releaseKey } from "./held.ts";
 import { releaseFolder } from "./places.ts";
 import { keyOf } from "./scan.ts";
 import { judge, type State, type States, type Verdict } from "./three_way.ts";
+import type { PeerState } from "./wire.ts";
 
 /** What stands in bin/hosts/<peer>. */
 export interface ReleaseLook {
@@ -18,6 +20,18 @@ export interface ReleaseLook {
   /** Why it is not sent; undefined where it may be. */
   readonly damaged?: string;
   readonly signed: boolean;
+  /** What the program says of its making. */
+  readonly made?: Made;
+}
+
+/** What is to be done about the peer's programs. */
+export interface ReleaseVerdict {
+  /** "same" also where none were built for it; "theirs" also where they are held back. */
+  readonly verdict: Verdict;
+  /** They stand in the peer's generation. */
+  readonly goes: boolean;
+  /** Held back: they are older than this, which the peer has or had. */
+  readonly newer?: Made;
 }
 
 /** Looks at what was built for a peer. */
@@ -39,21 +53,27 @@ export async function lookAtRelease(
         ? "the program is not the one that SHA256SUMS names"
         : undefined;
   if (damaged !== undefined) return { program, signed: false, damaged };
-  return { program, signed: await sumsAreSigned(probe, folder) };
+  const made = madeOf(probe, join(folder, SHELTER));
+  return { program, signed: await sumsAreSigned(probe, folder), ...(made ? { made } : {}) };
 }
 
-/** What is to be done about the peer's programs; "same" also where none were built for it. */
+/** Judges the programs by what both sides agreed on, and by their age: older ones go only where the peer's own operator allowed just them. */
 export function judgeRelease(
-  { program, damaged }: ReleaseLook,
+  { program, damaged, made }: ReleaseLook,
   base: States,
-  live: State,
+  there: Pick<PeerState, "program" | "newest" | "allows">,
   peer: HostName,
   settled: ReadonlySet<string>,
-): Verdict {
-  if (program === null || damaged !== undefined) return "same";
+): ReleaseVerdict {
+  if (program === null || damaged !== undefined) return { verdict: "same", goes: false };
   const key = releaseKey(peer);
-  const verdict = judge(base[key] ?? null, program, live);
-  return settled.has(key) && verdict !== "same" && verdict !== "agree" ? "mine" : verdict;
+  const verdict = judge(base[key] ?? null, program, there.program);
+  if (verdict === "same" || verdict === "agree") return { verdict, goes: true };
+  if (program === there.allows) return { verdict: "mine", goes: true };
+  const newest = there.newest ?? undefined;
+  if (newest && isOlder(made, newest)) return { verdict: "theirs", goes: false, newer: newest };
+  const mine = verdict === "mine" || settled.has(key);
+  return { verdict: mine ? "mine" : verdict, goes: mine };
 }
 
 /** Signs the list of hashes of what was built for a peer. */

@@ -1,5 +1,6 @@
 /** What the two ends of a mirror tell each other: one JSON document each way. All of it is checked before it is used. */
 import { ShelterError } from "../errors.ts";
+import { type Made, parseMade } from "../orchestra/made.ts";
 import type { HostName } from "../unit.ts";
 import type { Change, State, States } from "./three_way.ts";
 import { GENERATION } from "./rsync_words.ts";
@@ -59,6 +60,8 @@ export type CommitReply =
       readonly left: readonly string[];
       /** Why the programs were not put live; null where they were, or none came. */
       readonly programs: string | null;
+      /** They were not, for their age alone. */
+      readonly older: boolean;
     }
   | {
       readonly done: false;
@@ -97,6 +100,12 @@ export interface PeerState {
   readonly missing: readonly string[];
   /** SHA-256 of the program that its names lead to; null where none is known. */
   readonly program: State;
+  /** What programs of ours must not be older than there; null where nothing there says its age. */
+  readonly newest: Made | null;
+  /** Hash of older programs of ours that its operator allowed all the same. */
+  readonly allows: State;
+  /** Hash of the programs that it built for us. */
+  readonly built: State;
 }
 
 /** A model's file on a host. */
@@ -182,6 +191,7 @@ export function parseCommitReply(text: string, from: HostName): CommitReply {
       digest: hash(fields["digest"], from),
       left: texts(fields["left"], from),
       programs: typeof programs === "string" ? programs : null,
+      older: fields["older"] === true,
     };
   }
   return {
@@ -222,6 +232,10 @@ export function parseState(text: string, from: HostName, bring?: readonly string
     })),
     missing: texts(fields["missing"], from).filter((one) => HASH.test(one)),
     program: or(fields["program"], (one) => hash(one, from)),
+    // a release from before these were said
+    newest: parseMade(fields["newest"]) ?? null,
+    allows: or(fields["allows"] ?? null, (one) => hash(one, from)),
+    built: or(fields["built"] ?? null, (one) => hash(one, from)),
   };
 }
 

@@ -16,6 +16,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { thisMachine } from "../../lib/machine/machine.ts";
+import { createProbe } from "../../lib/machine/probe.ts";
+import { madeOf } from "../../lib/orchestra/made.ts";
 import { NAMES, SHELTER, SHELTER_ID } from "../../lib/orchestra/names.ts";
 import { ROSTER } from "../../lib/roster.ts";
 import { keptForEachTest } from "../support/kept.ts";
@@ -153,6 +156,16 @@ describe("bin/", () => {
     expect(readFileSync(join(BIN, "SHA256SUMS"), "utf8")).toBe(
       NAMES.map((name) => `${hash}  ${name}\n`).join(""),
     );
+  });
+
+  test("says when its commit was made, where others find it without starting it", () => {
+    const { folder } = place();
+    const said = run([join(BIN, SHELTER), "--version", "--json"], folder).stdout;
+    const { version, commit, made } = JSON.parse(said) as Record<string, string | null>;
+    const probe = createProbe(thisMachine(), folder, "here");
+    const found = madeOf(probe, join(BIN, SHELTER));
+    if (commit === null) expect({ made, found }).toEqual({ made: undefined, found: undefined });
+    else expect<unknown>(found).toEqual({ version, commit, at: made });
   });
 
   test("names no folder of the machine that it was built on", () => {

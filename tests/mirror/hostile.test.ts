@@ -91,6 +91,9 @@ function stateWith(change: Partial<PeerState>): string {
     models: [],
     missing: [],
     program: null,
+    newest: null,
+    allows: null,
+    built: null,
   };
   return JSON.stringify({ ...state, ...change });
 }

@@ -1,14 +1,12 @@
 /** Programs that were built here for a peer: they go live there only as they were signed, and come back with --undo. */
 import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createProbe } from "../../lib/machine/probe.ts";
 import { NAMES } from "../../lib/orchestra/names.ts";
 import { giveNames, releaseName, releaseProgram, setLive } from "../../lib/orchestra/releases.ts";
 import type { RunReport } from "../../lib/unit.ts";
 import { unit } from "../../scripts/05_rsync_mirror.ts";
-import { FAKE_HOME, type FakeFile, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
+import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
 import {
   askPeer,
   certificateOf,
@@ -16,39 +14,14 @@ import {
   peerContext,
   PEER_HOME,
 } from "../support/mirror_world.ts";
+import { hashOf, newKey, programs } from "../support/mirror_programs.ts";
 import { runOn } from "../support/run.ts";
 import { keptForEachTest } from "../support/kept.ts";
 import { testUnless } from "../support/left_out.ts";
 
 const certificate = certificateOf("shadow");
 const keep = keptForEachTest();
-const hashOf = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest("hex");
 const KEY = "bin/hosts/shadow";
-
-/** A fresh key pair: the private file's text and "type base64". */
-function newKey(): { readonly secret: string; readonly text: string; readonly known: string } {
-  const folder = mkdtempSync(join(tmpdir(), "shelter-key-"));
-  try {
-    Bun.spawnSync(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", join(folder, "key")]);
-    const text = readFileSync(join(folder, "key.pub"), "utf8");
-    return {
-      secret: readFileSync(join(folder, "key"), "utf8"),
-      text,
-      known: text.split(" ").slice(0, 2).join(" "),
-    };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** A folder of programs, all alike. */
-function programs(folder: string, text: string): Readonly<Record<string, FakeFile>> {
-  const sums = NAMES.map((name) => `${hashOf(text)}  ${name}\n`).join("");
-  return {
-    ...Object.fromEntries(NAMES.map((name) => [`${folder}/${name}`, { text, mode: 0o755 }])),
-    [`${folder}/SHA256SUMS`]: sums,
-  };
-}
 
 function world(signer = newKey(), known = signer.known): FakeWorld {
   const machine = mirrorMachine(certificate, {

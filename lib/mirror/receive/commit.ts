@@ -26,6 +26,7 @@ import { applyChange } from "./apply.ts";
 import { flush } from "./flush.ts";
 import { arrivingModel, placeModels } from "./models.ts";
 import { type CommitRecord, keptFile, missingFolders, writeRecord } from "./record.ts";
+import { readMark } from "./mark.ts";
 import { placeRelease } from "./release.ts";
 import { arrivedHashes, generations, liveGeneration } from "./state.ts";
 import { type Hands, makeLinks, verifyArrived } from "./verify.ts";
@@ -108,6 +109,7 @@ export async function commit(
     release: request.release && {
       was: programOf(probe, join(probe.home, "bin")),
       now: programOf(probe, join(arriving, releaseFolder(probe.host))),
+      newest: readMark(probe, from).newest ?? null,
     },
     links: links.map((one) => join(one, from)),
     folders: missingFolders(context, [
@@ -143,14 +145,20 @@ export async function commit(
           request.release.was,
         );
   if (programs !== undefined) {
-    failed(releaseKey(probe.host), programs);
+    failed(releaseKey(probe.host), programs.why);
     writeRecord(context, from, manifest.generation, { ...record, release: null });
   }
   act.makeFolder(dirname(noteAt));
   act.write(noteAt, agreedText(agreed));
   prune(context, from, request.keep);
   remember(context, from, folder, manifest);
-  return { done: true, digest: digestOf(text), left, programs: programs ?? null };
+  return {
+    done: true,
+    digest: digestOf(text),
+    left,
+    programs: programs?.why ?? null,
+    older: programs?.older === true,
+  };
 }
 
 /** A peer writes what is its own, and what is shared, and nothing else. */

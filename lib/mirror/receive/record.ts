@@ -1,5 +1,6 @@
 /** What a commit changed on this host, so that the peer's `--undo` can have it taken back. Written before anything is changed. */
 import { join } from "node:path";
+import type { Made } from "../../orchestra/made.ts";
 import type { HostName } from "../../unit.ts";
 import { GENERATION } from "../rsync_words.ts";
 import { keptPlace } from "../places.ts";
@@ -15,8 +16,12 @@ export interface CommitRecord {
   readonly changes: readonly Change[];
   /** The note of what was agreed, as it was; null where there was none. */
   readonly agreed: string | null;
-  /** The program that was live before, where the generation brought another. */
-  readonly release: { readonly was: State; readonly now: State } | null;
+  /** The program that was live before, where the generation brought another, and the newest that this peer had brought until then. */
+  readonly release: {
+    readonly was: State;
+    readonly now: State;
+    readonly newest: Made | null;
+  } | null;
   /** Links that were made for the peer. */
   readonly links: readonly string[];
   /** Folders of the home that had to be made, parents first. */

@@ -1,39 +1,56 @@
-/** A release of the programs that a peer built for this host: it goes live only if the peer's own signature says so, and every hash agrees. */
+/** A release of the programs that a peer built for this host: it goes live only if the peer's own signature says so, every hash agrees, and it is not older. */
 import { dirname, join } from "node:path";
 import { NAMES, SHELTER } from "../../orchestra/names.ts";
+import { madeOf } from "../../orchestra/made.ts";
 import { giveNames, releaseName, releaseProgram, setLive } from "../../orchestra/releases.ts";
 import type { Trust } from "../../trust/offer.ts";
 import { isSignedBy } from "../../trust/signature.ts";
 import { programOf } from "../held.ts";
 import type { State } from "../three_way.ts";
+import { newestFor, readMark, refusedForAge, setMark } from "./mark.ts";
 import type { Hands } from "./verify.ts";
+
+/** Programs that did not go live. `older`: for their age alone. */
+export interface Refused {
+  readonly why: string;
+  readonly older: boolean;
+}
+
+const refused = (why: string, older = false): Refused => ({ why, older });
 
 /**
  * Puts the release in `folder` live, if `was` is the program that is live here.
- * @returns why it was not done; undefined where it was.
+ * @returns undefined where it was done.
  */
 export async function placeRelease(
   hands: Hands,
   trust: Trust,
   folder: string,
   was: State,
-): Promise<string | undefined> {
+): Promise<Refused | undefined> {
   const { probe, act } = hands;
   const bin = join(probe.home, "bin");
   const sums = probe.text(join(folder, "SHA256SUMS"));
   const signature = probe.text(join(folder, "SHA256SUMS.sig"));
   const sha256 = programOf(probe, folder);
   if (sums === undefined || signature === undefined || sha256 === null)
-    return "the programs came without their list of hashes or its signature";
-  if (sums !== sumsOf(sha256)) return "the list of hashes does not name our programs";
+    return refused("the programs came without their list of hashes or its signature");
+  if (sums !== sumsOf(sha256)) return refused("the list of hashes does not name our programs");
   if (!(await isSignedBy(probe, act, sums, signature, trust.name, trust.keys.signing)))
-    return `the list of hashes is not signed by ${trust.name}`;
+    return refused(`the list of hashes is not signed by ${trust.name}`);
   const program = join(folder, SHELTER);
   if (probe.stat(program)?.kind !== "file" || (await probe.sha256(program)) !== sha256)
-    return "the program is not the one that was signed for";
+    return refused("the program is not the one that was signed for");
   const live = programOf(probe, bin);
-  if (live === sha256) return undefined;
-  if (live !== was) return "other programs were put live here in the meantime";
+  const made = madeOf(probe, program);
+  if (live === sha256) {
+    const mark = readMark(probe, trust.name);
+    if (!mark.damaged) setMark(hands, trust.name, newestFor(probe, mark));
+    return undefined;
+  }
+  if (live !== was) return refused("other programs were put live here in the meantime");
+  const older = refusedForAge(probe, trust.name, sha256, made);
+  if (older !== undefined) return refused(older, true);
   if (was !== null) keepForTheWayBack(hands, was);
   const place = releaseProgram(probe.home, releaseName(sha256));
   act.makeFolder(dirname(place), 0o755);
@@ -43,16 +60,22 @@ export async function placeRelease(
   act.chmod(place, 0o755);
   giveNames(hands, bin, sha256);
   setLive(hands, releaseName(sha256));
+  // last: what is live counts by itself, so a kill before this line lets nothing older in
+  setMark(hands, trust.name, made);
   return undefined;
 }
 
-/** Programs that were copied here by hand stand in no release yet. */
-function keepForTheWayBack({ probe, act }: Hands, was: string): void {
+/** Programs that were copied here by hand stand in no release yet: they become the one that `shelter update --back` goes back to. */
+function keepForTheWayBack(hands: Hands, was: string): void {
+  const { probe, act } = hands;
   const place = releaseProgram(probe.home, releaseName(was));
   const now = join(probe.home, "bin", SHELTER);
-  if (probe.stat(place) !== undefined || probe.stat(now)?.kind !== "file") return;
-  act.makeFolder(dirname(place), 0o755);
-  act.hardLinkOrCopy(now, place);
+  if (probe.stat(place) === undefined) {
+    if (probe.stat(now)?.kind !== "file") return;
+    act.makeFolder(dirname(place), 0o755);
+    act.hardLinkOrCopy(now, place);
+  }
+  setLive(hands, releaseName(was));
 }
 
 /** Goes back to the program that was live before, where it is still kept. @returns why not; undefined where it did. */

@@ -26,6 +26,9 @@ export interface MirrorRequest {
 /** Largest shared file whose content is told; bytes. Larger ones are settled by what was mirrored. */
 export const READ_LIMIT = 8 * 1024 * 1024;
 
+/** Characters of an armoured signature (PROTOCOL.sshsig): a few hundred. */
+const SIGNATURE_LIMIT = 16 * 1024;
+
 /** Answers one request; gives the exit code. Throws a ShelterError for what is refused. */
 export async function answerMirror(request: MirrorRequest): Promise<number> {
   const { context, trust, words, print } = request;
@@ -47,7 +50,7 @@ export async function answerMirror(request: MirrorRequest): Promise<number> {
     }
     case "back": {
       const left = await withArrivalLock(context, from, "tree", () =>
-        takeGenerationBack(context, from, word),
+        takeGenerationBack(context, trust, word, () => request.input(SIGNATURE_LIMIT)),
       );
       print(JSON.stringify({ schema: WIRE, left }));
       return 0;

@@ -15,10 +15,11 @@ import {
   modelHashes,
   programOf,
 } from "../held.ts";
-import { generationPlace, MANIFEST } from "../places.ts";
+import { generationPlace, MANIFEST, releaseFolder } from "../places.ts";
 import { GENERATION } from "../rsync_words.ts";
 import { keyOf } from "../scan.ts";
 import { type Manifest, manifestOf, type PeerState, WIRE } from "../wire.ts";
+import { newestFor, readMark } from "./mark.ts";
 
 /** A live generation. */
 interface Live {
@@ -35,6 +36,7 @@ export async function stateFor(
 ): Promise<PeerState> {
   const live = liveGeneration(probe, from);
   const space = probe.space(probe.home);
+  const mark = readMark(probe, from);
   const { states, refused } = await lookAtShared(probe, homeHashes(probe));
   return {
     schema: WIRE,
@@ -58,6 +60,9 @@ export async function stateFor(
     })),
     missing: missingModels(probe),
     program: programOf(probe, join(probe.home, "bin")),
+    newest: newestFor(probe, mark) ?? null,
+    allows: mark.allowed,
+    built: programOf(probe, join(probe.home, releaseFolder(from))),
   };
 }
 
