@@ -22,9 +22,10 @@ import {
   setLive,
 } from "../lib/orchestra/releases.ts";
 import { foldersFor, targetFor } from "../lib/orchestra/targets.ts";
+import { COMPILED_AS, SEALED } from "./compiled_as.ts";
 import { helpOfAllNames } from "./help.ts";
 
-/** Wanted of one target's 22 names together (issue 3). */
+/** Wanted of one target's 22 names together. */
 const SIZE_GOAL = 130_000_000;
 
 /** One compiled program under its 22 names. */
@@ -61,18 +62,13 @@ async function compile(target: BuildTarget, { commit, dirty, at }: Sources): Pro
     const result = await Bun.build({
       entrypoints: [join(clone, "scripts", "program.ts")],
       root: clone,
-      target: "bun",
-      format: "esm",
-      splitting: true,
-      bytecode: true,
-      minify: true,
-      sourcemap: "none",
+      ...COMPILED_AS,
       external: ["node-llama-cpp"],
       define: {
         SHELTER_BUILD: JSON.stringify({ commit, dirty, target, line }),
         SHELTER_HELP: JSON.stringify(await helpOfAllNames()),
       },
-      compile: { target, outfile, autoloadDotenv: false, autoloadBunfig: false },
+      compile: { target, outfile, ...SEALED },
     });
     if (!result.success) throw new AggregateError(result.logs, `could not compile for ${target}`);
     const sha256 = await probe.sha256(outfile);

@@ -3,6 +3,7 @@ import { lstatSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROSTER } from "../../lib/roster.ts";
 import { NAMES } from "../../lib/orchestra/names.ts";
+import { COMPILED_AS, SEALED } from "../../scripts/compiled_as.ts";
 import { median, type Measured } from "./figure.ts";
 import { BIN, peakOf, inTurn, REPOSITORY, withFolder } from "./ways.ts";
 
@@ -16,13 +17,8 @@ export function startUp(quick: boolean): Promise<readonly Measured[]> {
     writeFileSync(source, "export {};\n");
     const built = await Bun.build({
       entrypoints: [source],
-      target: "bun",
-      format: "esm",
-      splitting: true,
-      bytecode: true,
-      minify: true,
-      sourcemap: "none",
-      compile: { outfile: empty, autoloadDotenv: false, autoloadBunfig: false },
+      ...COMPILED_AS,
+      compile: { outfile: empty, ...SEALED },
     });
     if (!built.success)
       throw new AggregateError(built.logs, "the empty program could not be built");
