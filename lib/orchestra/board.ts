@@ -156,8 +156,8 @@ function kindFound(status: Status | DamagedStatus | undefined): Kind | undefined
 }
 
 /**
- * What to do next: the first script, in running order, that is part of this build and for this host, does not stand and is not being run. What `up` does not run and nobody
- * ever ran is the operator's choice, and nothing to be told.
+ * What to do next: the first script, in running order, that is part of this build and for this host, does not stand and is not being run. What `up` does
+ * not run and nobody ever ran is the operator's choice, and nothing to be told.
  */
 export function nextOf(
   board: readonly BoardRow[],
