@@ -4,7 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Interrupted, ShelterError } from "../../lib/errors.ts";
 import { takeOutput } from "../../lib/machine/from_program.ts";
-import { fetchVerified, type HostCommand, partOf } from "../../lib/machine/sources.ts";
+import type { HostCommand } from "../../lib/machine/one_source.ts";
+import { fetchVerified, partOf } from "../../lib/machine/sources.ts";
 import type { Source } from "../../lib/unit.ts";
 import {
   BYTES,
