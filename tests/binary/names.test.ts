@@ -161,11 +161,16 @@ describe("bin/", () => {
   test("says when its commit was made, where others find it without starting it", () => {
     const { folder } = place();
     const said = run([join(BIN, SHELTER), "--version", "--json"], folder).stdout;
-    const { version, commit, made } = JSON.parse(said) as Record<string, string | null>;
+    const { version, commit, made } = JSON.parse(said) as {
+      readonly version: string;
+      readonly commit: string | null;
+      readonly made?: string;
+    };
     const probe = createProbe(thisMachine(), folder, "here");
     const found = madeOf(probe, join(BIN, SHELTER));
-    if (commit === null) expect({ made, found }).toEqual({ made: undefined, found: undefined });
-    else expect<unknown>(found).toEqual({ version, commit, at: made });
+    expect([found?.at, found?.commit ?? null]).toEqual([made, commit]);
+    if (found) expect(found.version).toBe(version);
+    expect(made === undefined).toBe(commit === null);
   });
 
   test("names no folder of the machine that it was built on", () => {

@@ -68,6 +68,20 @@ describe.each(WAYS)("a paired host's request, $way", (way) => {
     }
   }, 30_000);
 
+  test("that is about which programs run here is refused: its own operator says that", async () => {
+    const at = await pairedHome(way);
+    for (const [script, argv] of [
+      ["05_rsync_mirror", ["--take", "theirs", "bin/hosts/testhost"]],
+      ["08_shelter_cli", ["update", "--back"]],
+    ] as const) {
+      const asked = request(way, at, "carry-out");
+      await asked.tell(run(script, ...argv));
+      const ended = await asked.ended();
+      expect([script, ended.code]).toEqual([script, 11]);
+      expect(ended.stderr).toContain("is not for a peer to say");
+    }
+  }, 30_000);
+
   test.each(["told to", "its other side hangs up"])(
     "takes itself back when it is %s",
     async (how) => {

@@ -11,8 +11,18 @@ import {
 } from "node:fs";
 import type { RunReport } from "../../lib/unit.ts";
 import type { LabHost, Said } from "./host.ts";
-import { generationOn, halfIn, inside, put, textIn } from "./mirrored.ts";
-import { ADDRESS, bootPairedHosts, HOME, said, type TwoHosts, USER } from "./two_hosts.ts";
+import {
+  byMirrorKey,
+  generationOn,
+  giveRelease,
+  halfIn,
+  inside,
+  madeAt,
+  put,
+  replay,
+  textIn,
+} from "./mirrored.ts";
+import { bootPairedHosts, HOME, said, type TwoHosts, USER } from "./two_hosts.ts";
 
 const MIRROR = "05_rsync_mirror";
 const LOGS = "logs/memory/phantom/00_check_structure";
@@ -253,23 +263,6 @@ test("a full disk and a read-only home are said, change nothing, and are no matt
 }, 120_000);
 
 test("the mirror's key opens nothing but the mirror", async () => {
-  const ssh = (...words: string[]) =>
-    lab.phantom.run(
-      [
-        ...[
-          "ssh",
-          "-F",
-          "/dev/null",
-          "-i",
-          `${HOME}/runtime/identity/mirror`,
-          "-o",
-          "BatchMode=yes",
-        ],
-        ...["-o", `UserKnownHostsFile=${HOME}/runtime/identity/known_hosts`],
-        ...["-o", "HostKeyAlias=shelter-shadow", `${USER}@${ADDRESS.shadow}`, ...words],
-      ],
-      { as: USER },
-    );
   for (const line of [
     "rsync --server -tpRe.LsfxCIvu . .ssh/",
     "rsync --server --sender -te.LsfxCIvu . runtime/identity/mirror",
@@ -278,11 +271,51 @@ test("the mirror's key opens nothing but the mirror", async () => {
     "offer ../../etc/passwd",
     "sh -c id",
   ]) {
-    const ran = await ssh(...line.split(" "));
+    const ran = await byMirrorKey(lab, "/dev/null", ...line.split(" "));
     expect({ line, code: ran.code }).toEqual({ line, code: 11 });
     expect(ran.stdout).not.toContain("uid=");
   }
 }, 60_000);
+
+test("programs go live signed, and a signed older release does not come back by the peer's doing, only by an operator's", async () => {
+  const KEY = "bin/hosts/shadow";
+  const older = readFileSync(inside(lab.phantom, "bin/shelter"));
+  const newer = madeAt(older, "2099-01-01T00:00:00.000Z");
+  const madeOnShadow = async () => {
+    const ran = await lab.shelter(lab.shadow, ["shelter", "--version", "--json"]);
+    return (JSON.parse(ran.stdout) as { made: string }).made;
+  };
+  const before = await madeOnShadow();
+  giveRelease(lab.phantom, "shadow", newer);
+  await good(lab.phantom, "--take", "mine", KEY);
+  expect(await madeOnShadow()).toStartWith("2099");
+  const undone = await run(lab.phantom, "--undo");
+  expect({ code: undone.code, said: undone.stderr }).toEqual({ code: 0, said: "" });
+  expect(await madeOnShadow()).toBe(before);
+  await good(lab.phantom, "--take", "mine", KEY);
+  expect(await madeOnShadow()).toStartWith("2099");
+
+  giveRelease(lab.phantom, "shadow", older);
+  expect(text(await run(lab.phantom, "--plan"))).toContain("shadow are held back: they are older");
+  expect(findings(await good(lab.phantom, "--take", "mine", KEY))).toContain("are held back");
+  expect(await madeOnShadow()).toStartWith("2099");
+
+  const replayed = await replay(lab, KEY);
+  expect(replayed).toMatchObject({ done: true, older: true });
+  expect(replayed.programs).toContain(`on shadow: ./bin/05_rsync_mirror --take theirs ${KEY}`);
+  expect(await madeOnShadow()).toStartWith("2099");
+
+  const far = await run(lab.phantom, "--host", "shadow", "--take", "theirs", KEY);
+  expect(far.code).toBe(11);
+  expect(text(far)).toContain("is not for a peer to say");
+  await good(lab.shadow, "--take", "theirs", KEY);
+  expect(await madeOnShadow()).toStartWith("2099");
+  await good(lab.phantom);
+  expect(await madeOnShadow()).toBe(before);
+  expect((await run(lab.phantom, "--undo")).code).toBe(0);
+  expect(await madeOnShadow()).toStartWith("2099");
+  giveRelease(lab.phantom, "shadow", newer);
+}, 180_000);
 
 /** Kills that hit a run that was under way, and runs after which it is given up to reach so many. */
 const KILLS = 100;

@@ -155,7 +155,9 @@ function signed(at: FakeWorld, text: string): string {
 /** Programs with the signature of our key. */
 function release(at: FakeWorld, text: string): Readonly<Record<string, FakeFile>> {
   const files = programs(KEY, text);
-  return { ...files, [`${KEY}/SHA256SUMS.sig`]: signed(at, String(files[`${KEY}/SHA256SUMS`])) };
+  const sums = files[`${KEY}/SHA256SUMS`];
+  if (typeof sums !== "string") throw new Error("programs without their list of hashes");
+  return { ...files, [`${KEY}/SHA256SUMS.sig`]: signed(at, sums) };
 }
 
 needsKeygen(
