@@ -1,4 +1,4 @@
-/** Hands: the primitives that change the machine. Steps are carried out with them by `lib/engine.ts`; a unit's named calls use them for what no step can say. */
+/** Hands: the primitives that change the machine. Steps are carried out with them in `lib/steps`; a unit's named calls use them for what no step can say. */
 import {
   appendFileSync,
   chmodSync,
