@@ -1,4 +1,4 @@
-/** How an engine serves a model: the settings that decide speed and memory, their default for a host, and their command line. */
+/** How an engine serves a model: the default for a host that was never tuned, and what is really served with. */
 import { hybridCores, onePerCore, parseCpuinfo, parseCpuList, type Thread } from "../facts/cpu.ts";
 import { parseMeminfo } from "../facts/memory.ts";
 import type { Probe } from "../machine/probe.ts";
@@ -28,10 +28,18 @@ export interface ProfileFacts {
 const MOST_CONTEXT = 8192;
 const LEAST_CONTEXT = 512;
 
+/** Requests that an engine serves at once. */
+const PARALLEL = 4;
+
 /**
  * The profile of a host that was never tuned. One thread per physical core (hyper-threads share the units that matter); on a hybrid the fast
  * cores alone and pinned (llama.cpp#5225); as much context as the model knows, 8192 at most, halved until its cache takes at most half of
  * the memory that is left beside the model.
+ *
+ * On the CPU alone it is such that an answer at temperature 0 is the same whoever asks beside, and when another engine goes on with it from the middle: each
+ * request has its own room where memory allows, because in a shared one the order of the cells hangs on the others; and values are kept as bf16, because
+ * with f16 for both llama.cpp v0.5.0 adds up a prompt in tiles, a long answer in chunks, and the rest row by row (ggml-cpu/ops.cpp, flash_attn_ext). As fast
+ * or faster (measured: SmolLM2-135M, 2 threads), and most models were trained in bf16.
  */
 export function defaultProfile(facts: ProfileFacts): Profile {
   const allowed = facts.allowed.length > 0 ? facts.allowed : undefined;
@@ -47,6 +55,8 @@ export function defaultProfile(facts: ProfileFacts): Profile {
       context = Math.max(LEAST_CONTEXT, Math.floor(context / 2));
     }
   }
+  const ownRoom =
+    room !== undefined && perToken !== undefined && PARALLEL * context * perToken <= room / 2;
   return {
     threads,
     cpus: fast.length > 0 ? (cores.length > 0 ? cores : fast) : [],
@@ -54,12 +64,13 @@ export function defaultProfile(facts: ProfileFacts): Profile {
     ubatch: 512,
     flashAttention: "auto",
     cacheTypeK: "f16",
-    cacheTypeV: "f16",
+    cacheTypeV: facts.gpu ? "f16" : "bf16",
     gpuLayers: facts.gpu ? "fit" : 0,
     speculation: "none",
     draft: 0,
-    parallel: 4,
+    parallel: PARALLEL,
     context,
+    kvUnified: facts.gpu || !ownRoom,
   };
 }
 

@@ -45,9 +45,9 @@ export function profileArguments(profile: Profile): string[] {
     ...draftArguments(speculation, draft),
     "--parallel",
     String(profile.parallel),
-    "--kv-unified",
+    profile.kvUnified ? "--kv-unified" : "--no-kv-unified",
     "--ctx-size",
-    String(profile.context),
+    String(profile.kvUnified ? profile.context : profile.context * profile.parallel),
   ];
 }
 
@@ -70,6 +70,8 @@ export function parseProfile(value: unknown): Profile | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const from = value as Readonly<Record<string, unknown>>;
   const { cpus, flashAttention, cacheTypeK, cacheTypeV, gpuLayers, speculation } = from;
+  // a document of an earlier release does not have it: there all requests shared one
+  const { kvUnified = true } = from;
   const count = (key: string, least: number, most: number) => {
     const number = from[key];
     return typeof number === "number" &&
@@ -98,6 +100,7 @@ export function parseProfile(value: unknown): Profile | undefined {
       : undefined;
   if (threads === undefined || batch === undefined || ubatch === undefined) return undefined;
   if (draft === undefined || parallel === undefined || context === undefined) return undefined;
+  if (typeof kvUnified !== "boolean") return undefined;
   if (layers === undefined || !flash || !k || !v || !spec || !pinned) return undefined;
   return {
     threads,
@@ -112,6 +115,7 @@ export function parseProfile(value: unknown): Profile | undefined {
     draft,
     parallel,
     context,
+    kvUnified,
   };
 }
 
@@ -136,6 +140,7 @@ export function describeProfile(profile: Profile, base?: Profile): string {
   }
   say("parallel", `${profile.parallel} at once`);
   say("context", `context ${profile.context}`);
+  say("kvUnified", profile.kvUnified ? "shared by all" : "for each");
   return words.length > 0 ? words.join(", ") : "as it was";
 }
 

@@ -48,7 +48,8 @@ export function routerMemory(served: readonly Serving[], total: number): RouterM
 
 function need(model: Serving["model"], profile: Profile): number {
   const { context, ubatch, cacheTypeK: cache } = profile;
-  return fit(weighed(model), { ram: Infinity }, { context, slots: 1, cache, ubatch }).ram;
+  const slots = profile.kvUnified ? 1 : profile.parallel;
+  return fit(weighed(model), { ram: Infinity }, { context, slots, cache, ubatch }).ram;
 }
 
 /** Sizes of the model's own head; what it does not say is taken as a large model has it. */

@@ -38,6 +38,7 @@ const profiles: fc.Arbitrary<Profile> = fc.record({
   draft: fc.constantFrom(0, 16, 96),
   parallel: fc.integer({ min: 1, max: 8 }),
   context: fc.integer({ min: 512, max: 32768 }),
+  kvUnified: fc.boolean(),
 });
 
 describe("the default profile", () => {
@@ -73,6 +74,10 @@ describe("the default profile", () => {
           const profile = defaultProfile({ ...HYBRID, available, model });
           expect(profile.context).toBeGreaterThanOrEqual(512);
           expect(profile.context).toBeLessThanOrEqual(Math.min(8192, context));
+          if (!profile.kvUnified) {
+            const all = profile.context * profile.parallel * kvBytesPerToken;
+            expect(all).toBeLessThanOrEqual((available - bytes) / 2);
+          }
           if (profile.context > 512) {
             expect(profile.context * kvBytesPerToken).toBeLessThanOrEqual((available - bytes) / 2);
           }
@@ -80,6 +85,21 @@ describe("the default profile", () => {
       ),
     );
   });
+});
+
+test("on the CPU alone with room enough, what an answer adds up never hangs on the others; a document of before shares one room", () => {
+  const model = { bytes: 1e8, kvBytesPerToken: 23_040, context: 8192 };
+  const profile = defaultProfile({ ...HYBRID, available: 20e9, model });
+  expect([profile.kvUnified, profile.cacheTypeK, profile.cacheTypeV]).toEqual([
+    false,
+    "f16",
+    "bf16",
+  ]);
+  expect(defaultProfile({ ...HYBRID, available: 6e8, model }).kvUnified).toBe(true);
+  const gpu = defaultProfile({ ...HYBRID, available: 20e9, model, gpu: true });
+  expect([gpu.kvUnified, gpu.cacheTypeV]).toEqual([true, "f16"]);
+  const { kvUnified: _, ...before } = profile;
+  expect(parseProfile(before)?.kvUnified).toBe(true);
 });
 
 describe("a profile's forms", () => {
@@ -109,7 +129,9 @@ describe("a profile's forms", () => {
         const words = profileArguments(profile).join(" ");
         expect(words.includes("--device none")).toBe(profile.gpuLayers === 0);
         expect(words.includes("--fit on")).toBe(profile.gpuLayers === "fit");
-        expect(words).toContain(`--ctx-size ${profile.context}`);
+        const rooms = profile.kvUnified ? 1 : profile.parallel;
+        expect(words).toContain(`--ctx-size ${profile.context * rooms}`);
+        expect(words.includes("--no-kv-unified")).toBe(!profile.kvUnified);
         expect(words.includes("--cpu-mask")).toBe(profile.cpus.length > 0);
       }),
     );

@@ -8,6 +8,7 @@ import type { BenchResult } from "../../lib/llm/bench/results.ts";
 import { chosenBuild, promptSpeed } from "../../lib/services/engine_program.ts";
 import { engineFolder, GIVEN_UP } from "../../lib/services/places.ts";
 import { FAKE_HOME, fakeMachine, type FakeFile, type FakeWorld } from "../support/fake_machine.ts";
+import { USUAL_PROFILE } from "../support/profile.ts";
 import { BUILD_A, BUILD_B, servicesMachine } from "../support/services_world.ts";
 
 const made: FakeWorld[] = [];
@@ -79,7 +80,7 @@ test("the speed is the newest measurement's of this model on this build", () => 
 
 describe("memory", () => {
   const GIB = 2 ** 30;
-  const served = (gib: number, gpuLayers: Profile["gpuLayers"] = 0): Serving => ({
+  const served = (gib: number, gpuLayers: Profile["gpuLayers"] = 0, kvUnified = true): Serving => ({
     model: {
       name: "m",
       bytes: gib * GIB,
@@ -92,7 +93,10 @@ describe("memory", () => {
         types: [],
       },
     } as unknown as Serving["model"],
-    profile: { context: 4096, ubatch: 64, cacheTypeK: "f16", gpuLayers } as Profile,
+    profile: {
+      ...USUAL_PROFILE,
+      ...{ context: 4096, ubatch: 64, gpuLayers, parallel: 4, kvUnified },
+    },
   });
 
   test("is enough for the weights and the cache of all that may be loaded, and never the whole host's", () => {
@@ -125,6 +129,13 @@ describe("memory", () => {
     expect(routerMemory([served(1), served(1), served(1)], 16 * GIB).models).toBe(3);
     expect(routerMemory([served(1), served(1, 20)], 16 * GIB).models).toBe(1);
     expect(routerMemory([served(7), served(7), served(1)], 16 * GIB).models).toBe(1);
+  });
+
+  test("requests that have a room each take that of all of them", () => {
+    const [shared, each] = [true, false].map((one) => routerMemory([served(1, 0, one)], 64 * GIB));
+    const room = 4096 * 131_072;
+    expect((each?.most ?? 0) - (shared?.most ?? 0)).toBeGreaterThanOrEqual(3 * room);
+    expect((each?.most ?? 0) - (shared?.most ?? 0)).toBeLessThan(3.1 * room);
   });
 
   test("finished prompts may take a sixteenth of the host, within bounds", () => {

@@ -9,10 +9,11 @@ export const USUAL_PROFILE: Profile = {
   ubatch: 512,
   flashAttention: "auto",
   cacheTypeK: "f16",
-  cacheTypeV: "f16",
+  cacheTypeV: "bf16",
   gpuLayers: 0,
   speculation: "none",
   draft: 0,
   parallel: 4,
   context: 4096,
+  kvUnified: false,
 };

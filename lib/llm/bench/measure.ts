@@ -84,7 +84,7 @@ export async function measure(
     profile: {
       ...profile,
       parallel: Math.max(profile.parallel, ...CONCURRENT),
-      context: Math.max(profile.context, contextFor(load)),
+      context: Math.max(profile.context, contextFor(load, profile)),
     },
   });
   try {

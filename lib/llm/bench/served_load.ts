@@ -1,6 +1,7 @@
 /** A served load: requests to a running engine, one, two and four at once. */
 import { complete, type Asked, type Completion } from "../complete.ts";
 import { filledPrompt } from "./loads.ts";
+import type { Profile } from "../settings.ts";
 import type { LoadSize, ServedFigures } from "./results.ts";
 import { stat } from "./stats.ts";
 
@@ -78,8 +79,9 @@ export function servedFigures(rounds: readonly Round[]): ServedFigures {
   };
 }
 
-/** Tokens that a load needs of the context when `CONCURRENT` at most are served. */
-export function contextFor(load: LoadSize): number {
+/** Tokens that a load needs of a profile's context when `CONCURRENT` at most are served. */
+export function contextFor(load: LoadSize, { kvUnified }: Pick<Profile, "kvUnified">): number {
   // the chat template and a prompt that tokenises longer than thought take some more
-  return Math.max(...CONCURRENT) * (Math.ceil(load.prompt * 1.5) + load.generate + 128);
+  const each = Math.ceil(load.prompt * 1.5) + load.generate + 128;
+  return kvUnified ? Math.max(...CONCURRENT) * each : each;
 }
