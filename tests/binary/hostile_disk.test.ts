@@ -60,70 +60,51 @@ async function expectRecovery(disk: SmallDisk, at: TestHome): Promise<void> {
   expect(names.filter((name) => name.includes(".shelter-tmp-"))).toEqual([]);
 }
 
+/**
+ * Scaffolds in a home on a disk with ever more room, from none at all, until it gets through: every run that did not is judged, and recovers.
+ * `fill` is a shell line that leaves room for $2 more in the disk, by what it puts at $1. At most `most` rounds. The sweep must really meet
+ * the full disk, before and after the first act.
+ */
+async function sweep(options: string, most: number, fill: string): Promise<void> {
+  const met = new Set<string>();
+  await withDisk(options, async (disk, at) => {
+    const ballast = join(at.folder, "disk", "ballast");
+    for (let spare = 0, done = false; !done; spare += 1) {
+      expect(spare).toBeLessThan(most);
+      await disk.inside("rm", "-rf", at.home);
+      await disk.inside("sh", "-c", fill, "sh", ballast, String(spare));
+      const report = documentOf(await run(disk, at, "02_scaffold_dirs"));
+      met.add(`${report.outcome} ${report.error?.id ?? ""}`);
+      done =
+        report.outcome === "changed" && report.findings.every((one) => one.id !== "log-unwritable");
+      if (report.outcome !== "changed") expectWhole(disk, at, report);
+      await disk.inside("rm", "-rf", ballast);
+      await expectRecovery(disk, at);
+    }
+  });
+  expect([...met].some((one) => one.startsWith("blocked"))).toBe(true);
+  expect([...met].some((one) => one.startsWith("rolled-back"))).toBe(true);
+}
+
 testUnless(needsRoot)(
   "no room for one more block, at each block",
-  async () => {
-    const met = new Set<string>();
-    await withDisk("size=2m", async (disk, at) => {
-      const ballast = join(at.folder, "disk", "ballast");
-      for (let pages = 0, done = false; !done; pages += 1) {
-        expect(pages).toBeLessThan(120);
-        await disk.inside(
-          "sh",
-          "-c",
-          `rm -rf "$1"; truncate -s 0 "$2"; avail=$(df -k --output=avail "$2" | tail -1); fallocate -l $(( (avail - $3 * 4) * 1024 )) "$2"`,
-          "sh",
-          at.home,
-          ballast,
-          String(pages),
-        );
-        const report = documentOf(await run(disk, at, "02_scaffold_dirs"));
-        met.add(`${report.outcome} ${report.error?.id ?? ""}`);
-        done =
-          report.outcome === "changed" &&
-          report.findings.every((one) => one.id !== "log-unwritable");
-        if (report.outcome !== "changed") expectWhole(disk, at, report);
-        await disk.inside("rm", ballast);
-        await expectRecovery(disk, at);
-      }
-    });
-    // the sweep really met the full disk, before and after the first act
-    expect([...met].some((one) => one.startsWith("blocked"))).toBe(true);
-    expect([...met].some((one) => one.startsWith("rolled-back"))).toBe(true);
-  },
+  () =>
+    sweep(
+      "size=2m",
+      120,
+      'truncate -s 0 "$1"; avail=$(df -k --output=avail "$1" | tail -1); fallocate -l $(( (avail - $2 * 4) * 1024 )) "$1"',
+    ),
   300_000,
 );
 
 testUnless(needsRoot)(
   "no room for one more file, at each file",
-  async () => {
-    const met = new Set<string>();
-    await withDisk("size=8m,nr_inodes=300", async (disk, at) => {
-      const ballast = join(at.folder, "disk", "ballast");
-      for (let spare = 0, done = false; !done; spare += 1) {
-        expect(spare).toBeLessThan(150);
-        await disk.inside(
-          "sh",
-          "-c",
-          `rm -rf "$1" "$2"; mkdir "$2"; free=$(df --output=iavail "$2" | tail -1); n=$(( free - $3 )); i=0; while [ $i -lt $n ]; do : > "$2/$i"; i=$((i+1)); done`,
-          "sh",
-          at.home,
-          ballast,
-          String(spare),
-        );
-        const report = documentOf(await run(disk, at, "02_scaffold_dirs"));
-        met.add(`${report.outcome} ${report.error?.id ?? ""}`);
-        done =
-          report.outcome === "changed" &&
-          report.findings.every((one) => one.id !== "log-unwritable");
-        if (report.outcome !== "changed") expectWhole(disk, at, report);
-        await disk.inside("rm", "-rf", ballast);
-        await expectRecovery(disk, at);
-      }
-    });
-    expect([...met].some((one) => one.startsWith("blocked"))).toBe(true);
-    expect([...met].some((one) => one.startsWith("rolled-back"))).toBe(true);
-  },
+  () =>
+    sweep(
+      "size=8m,nr_inodes=300",
+      150,
+      'mkdir "$1"; free=$(df --output=iavail "$1" | tail -1); n=$(( free - $2 )); i=0; while [ $i -lt $n ]; do : > "$1/$i"; i=$((i+1)); done',
+    ),
   300_000,
 );
 
