@@ -7,12 +7,7 @@ import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import { needsRoot, testUnless } from "../support/left_out.ts";
 import { processExists } from "../../lib/machine/process.ts";
-import {
-  FAKE_HOME,
-  fakeMachine,
-  type FakeMachineOptions,
-  type FakeWorld,
-} from "../support/fake_machine.ts";
+import { FAKE_HOME, fakeMachine, type FakeMachineOptions } from "../support/fake_machine.ts";
 import { keptForEachTest } from "../support/kept.ts";
 
 const keep = keptForEachTest();

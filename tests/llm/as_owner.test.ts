@@ -4,7 +4,7 @@ import { asOwner } from "../../lib/llm/as_owner.ts";
 import { runBench } from "../../lib/llm/bench/llama_bench.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
-import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
+import { FAKE_HOME, fakeMachine } from "../support/fake_machine.ts";
 import { keptForEachTest } from "../support/kept.ts";
 import { USUAL_PROFILE } from "../support/profile.ts";
 import { SILENT } from "../support/run.ts";

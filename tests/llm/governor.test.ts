@@ -8,7 +8,7 @@ import {
 } from "../../lib/llm/governor.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
-import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
+import { FAKE_HOME, fakeMachine } from "../support/fake_machine.ts";
 import { keptForEachTest } from "../support/kept.ts";
 import { SILENT } from "../support/run.ts";
 

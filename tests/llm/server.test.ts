@@ -6,12 +6,7 @@ import { complete, startServer, type ServeOptions } from "../../lib/llm/server.t
 import type { Profile, ServingBuild } from "../../lib/llm/settings.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
-import {
-  FAKE_HOME,
-  fakeMachine,
-  type FakeProgram,
-  type FakeWorld,
-} from "../support/fake_machine.ts";
+import { FAKE_HOME, fakeMachine, type FakeProgram } from "../support/fake_machine.ts";
 import { keptForEachTest } from "../support/kept.ts";
 import { USUAL_PROFILE } from "../support/profile.ts";
 import { SILENT } from "../support/run.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import type { Unit } from "../../lib/unit.ts";
-import { FAKE_HOME, fakeMachine, type FakeFile, type FakeWorld } from "../support/fake_machine.ts";
+import { FAKE_HOME, fakeMachine, type FakeFile } from "../support/fake_machine.ts";
 import { keptForEachTest } from "../support/kept.ts";
 import { needsRoot, testUnless } from "../support/left_out.ts";
 import { runOn } from "../support/run.ts";

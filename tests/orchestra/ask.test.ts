@@ -4,7 +4,7 @@ import { inHome } from "../../lib/keep/home.ts";
 import { askModel } from "../../lib/orchestra/ask.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
-import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
+import { FAKE_HOME, fakeMachine } from "../support/fake_machine.ts";
 import { keptForEachTest } from "../support/kept.ts";
 import { SILENT } from "../support/run.ts";
 

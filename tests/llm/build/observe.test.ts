@@ -10,7 +10,6 @@ import {
   fakeMachine,
   type FakeFile,
   type FakeProgram,
-  type FakeWorld,
 } from "../../support/fake_machine.ts";
 import { keptForEachTest } from "../../support/kept.ts";
 
