@@ -8,6 +8,7 @@ import { exchange } from "./exchange.ts";
 import { sameModel, wantedModel, type Wanted } from "./mapping.ts";
 import type { ModelConfig } from "./config.ts";
 import { parsePiece, type Piece } from "./piece.ts";
+import { readAsSaid } from "./steps.ts";
 import type { Pool } from "./pool.ts";
 import { Splicer, type Chunk, type Served } from "./splice.ts";
 import { EventReader, StreamFault } from "./sse.ts";
@@ -85,13 +86,15 @@ async function* happen(
       if (splicer.said.tokens > 0 && left <= 0) {
         splicer.close("length"); // the last token was said; only its end was lost
       } else {
-        const body = JSON.stringify(engineBody(ask, wanted.at(engine.name)?.name, splicer.said));
+        const model = wanted.at(engine.name)?.name;
+        const path = PATHS[ask.kind];
+        const read = (response: Response, stream: OpenStream) => pieces(engine, response, stream);
+        if (move === "continue") {
+          await readAsSaid(engine, path, ask, model, splicer.said, read, signal);
+        }
+        const body = JSON.stringify(engineBody(ask, model, splicer.said));
         let silent = true;
-        for await (const piece of exchange(
-          engine,
-          { path: PATHS[ask.kind], body, signal },
-          (response, stream) => pieces(engine, response, stream),
-        )) {
+        for await (const piece of exchange(engine, { path, body, signal }, read)) {
           const chunks = splicer.take(piece);
           if (silent) {
             silent = false;

@@ -30,6 +30,8 @@ export interface Ask {
   readonly stays: string | undefined;
   /** Most tokens of the answer. */
   readonly limit: number | undefined;
+  /** Each next token is the likeliest: the answer is always the same. */
+  readonly greedy: boolean;
   /** The client's own last message where it is the assistant's: the engine goes on from there, and repeats it unless told not to. */
   readonly opening:
     | { readonly text: string; readonly reasoning: string; readonly echoed: boolean }
@@ -92,6 +94,7 @@ export function parseAsk(kind: Ask["kind"], body: Fields): Ask {
     },
     holds: structured ? "all" : offersTools(body) ? "calls" : "nothing",
     stays: whyItStays(kind, body),
+    greedy: isGreedy(body),
     limit: limit !== undefined && (limit as number) >= 0 ? (limit as number) : undefined,
     opening: kind === "chat" ? openingOf(body) : undefined,
   };
@@ -110,6 +113,10 @@ function isStructured(body: Fields): boolean {
   );
 }
 
+function isGreedy(body: Fields): boolean {
+  return body["temperature"] === 0 || body["top_k"] === 1;
+}
+
 function offersTools(body: Fields): boolean {
   return Array.isArray(body["tools"]) && body["tools"].length > 0 && body["tool_choice"] !== "none";
 }
@@ -123,8 +130,7 @@ function whyItStays(kind: Ask["kind"], body: Fields): string | undefined {
     return "it asked for logprobs";
   }
   // a seed promises the same text again: only the sampler that began it can keep that
-  const greedy = number("temperature") === 0 || number("top_k") === 1;
-  if ((number("seed") ?? -1) >= 0 && !greedy) return "it asked for a seed with sampling";
+  if ((number("seed") ?? -1) >= 0 && !isGreedy(body)) return "it asked for a seed with sampling";
   if ((number("mirostat") ?? 0) > 0) return "mirostat's state can't be handed on";
   if ((number("reasoning_budget_tokens") ?? number("thinking_budget_tokens") ?? -1) >= 0) {
     return "a reasoning budget's state can't be handed on";
@@ -198,6 +204,12 @@ export function engineBody(ask: Ask, model: string | undefined, said?: Said): Fi
     add_generation_prompt: false,
     echo: true,
   };
+}
+
+/** What an engine is asked so that it reads, and keeps what it read: no token is wanted (llama-server v0.5.0). */
+export function readingBody(ask: Ask, model: string | undefined, said?: Said): Fields {
+  const { n_predict: _, max_completion_tokens: __, ...body } = engineBody(ask, model, said);
+  return { ...body, n: 1, max_tokens: 0 };
 }
 
 /** The assistant's message so far: what the client began with and what was said, each once. The engine that continues repeats exactly this. */

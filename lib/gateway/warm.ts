@@ -2,7 +2,7 @@
  * Warming: while one engine answers, the next one reads the same prompt, so that it can go on at once when the first fails.
  * It costs that engine the reading of each prompt, so the operator has to ask for it.
  */
-import { engineBody, type Ask } from "./ask.ts";
+import { readingBody, type Ask } from "./ask.ts";
 import type { Engine } from "./engine.ts";
 import { sameModel, type Wanted } from "./mapping.ts";
 import type { Pool } from "./pool.ts";
@@ -28,17 +28,11 @@ export async function warm(
   if (!next) return;
   const place = next.take();
   const path = ask.kind === "chat" ? "/v1/chat/completions" : "/v1/completions";
-  const {
-    n_predict: _,
-    max_completion_tokens: __,
-    ...body
-  } = engineBody(ask, wanted.at(next.name)?.name);
   try {
     const response = await next.dial(next.config.url + path, {
       method: "POST",
       headers: next.headers(),
-      // no token is asked for: llama-server then reads the prompt and keeps it
-      body: JSON.stringify({ ...body, n: 1, max_tokens: 0 }),
+      body: JSON.stringify(readingBody(ask, wanted.at(next.name)?.name)),
       signal,
     });
     let size = 0;

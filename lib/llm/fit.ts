@@ -61,7 +61,6 @@ export const USUAL_SERVING: Serving = { context: 4096, slots: 1, cache: "f16", u
 /** Bytes of a cached value against f16's two: a block of 32 takes 34 bytes as q8_0 and 18 as q4_0 (ggml). */
 const CACHE_SHARE: Readonly<Record<CacheType, number>> = {
   f16: 1,
-  bf16: 1,
   q8_0: 34 / 64,
   q4_0: 18 / 64,
 };

@@ -1,7 +1,7 @@
 /** The settings that an engine serves a model with, and the two things that it serves. */
 
-/** Types of the KV cache that llama.cpp v0.5.0 takes and that are of use: two of 16 bits, and two smaller ones. */
-export const CACHE_TYPES = ["f16", "bf16", "q8_0", "q4_0"] as const;
+/** Types of the KV cache that llama.cpp v0.5.0 takes and that are of use: half precision, and two smaller ones. */
+export const CACHE_TYPES = ["f16", "q8_0", "q4_0"] as const;
 export type CacheType = (typeof CACHE_TYPES)[number];
 
 /** Speculation that needs no second model (llama-server --help, v0.5.0): it drafts from what was said before. The most useful first. */

@@ -273,6 +273,37 @@ test("a client's own opening is continued, not doubled", async () => {
   }
 });
 
+test("a greedy answer is read as it was said before it goes on, a sampled one at one go", async () => {
+  const one: Script = { tokens: Array.from({ length: 100 }, (_, at) => ` word${at}`) };
+  const length = Buffer.byteLength(streamText(one, CHAT));
+  for (const temperature of [0, 0.8]) {
+    const body = { ...CHAT, temperature, max_tokens: 400 };
+    const [first, second] = [
+      scriptedEngine(one, [{ cutAt: Math.floor(length * 0.9) }]),
+      scriptedEngine(one),
+    ];
+    const kitchen = kitchenOf([first, second]);
+    const seen = await streamOf(kitchen, "chat", body);
+    kitchen.stop();
+    expect(seen.text).toBe(one.tokens.join(""));
+    const wanted = second.asked.map((asked) => asked.body["max_tokens"]);
+    const texts = second.asked.map((asked) => {
+      const last = (asked.body["messages"] as readonly Record<string, string>[]).at(-1);
+      return last?.["role"] === "assistant" ? (last["content"] ?? "") : "";
+    });
+    expect(wanted.at(-1)).toBeGreaterThan(0);
+    if (temperature > 0) expect(wanted).toHaveLength(1);
+    else {
+      expect(wanted.slice(0, -1)).toEqual([0, 0, 0]);
+      expect(texts[0]).toBe("");
+      for (const [at, text] of texts.entries()) {
+        expect(texts[at + 1] ?? seen.text).toStartWith(text);
+        if (at > 0) expect(text.length).toBeGreaterThan(texts[at - 1]?.length ?? 0);
+      }
+    }
+  }
+});
+
 test("with warming the next engine reads the prompt ahead, once, and only where it serves the same model", async () => {
   const one: Script = { tokens: ["one", " two", " three"] };
   const other = [

@@ -87,17 +87,12 @@ describe("the default profile", () => {
   });
 });
 
-test("on the CPU alone with room enough, what an answer adds up never hangs on the others; a document of before shares one room", () => {
+test("on the CPU alone each request has its own cache where there is room; a document of before shares one", () => {
   const model = { bytes: 1e8, kvBytesPerToken: 23_040, context: 8192 };
   const profile = defaultProfile({ ...HYBRID, available: 20e9, model });
-  expect([profile.kvUnified, profile.cacheTypeK, profile.cacheTypeV]).toEqual([
-    false,
-    "f16",
-    "bf16",
-  ]);
+  expect(profile.kvUnified).toBe(false);
   expect(defaultProfile({ ...HYBRID, available: 6e8, model }).kvUnified).toBe(true);
-  const gpu = defaultProfile({ ...HYBRID, available: 20e9, model, gpu: true });
-  expect([gpu.kvUnified, gpu.cacheTypeV]).toEqual([true, "f16"]);
+  expect(defaultProfile({ ...HYBRID, available: 20e9, model, gpu: true }).kvUnified).toBe(true);
   const { kvUnified: _, ...before } = profile;
   expect(parseProfile(before)?.kvUnified).toBe(true);
 });

@@ -9,7 +9,7 @@ export const USUAL_PROFILE: Profile = {
   ubatch: 512,
   flashAttention: "auto",
   cacheTypeK: "f16",
-  cacheTypeV: "bf16",
+  cacheTypeV: "f16",
   gpuLayers: 0,
   speculation: "none",
   draft: 0,
