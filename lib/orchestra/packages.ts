@@ -22,7 +22,9 @@ export async function installAsRoot(
   if (probe.me.root || sudo === undefined || !canAsk(want) || signal.aborted) return false;
   const command = [sudo, ...ownCommand(report.script, ["--yes", "--home", place.home])];
   say.line(`${report.script}: ${report.error.what}`);
-  if (!(await askYesNo(`Install it now? This runs: ${commandLine(command)}`, true))) return false;
+  // the question stays short: one that is wider than the terminal is drawn twice
+  say.line(`To install it: ${commandLine(command)}`);
+  if (!(await askYesNo("Install it now?", true))) return false;
   const ran = await createAct(machine, probe).run(command, { terminal: true, signal });
   signal.throwIfAborted();
   // sudo may give the program a terminal of its own: then Ctrl-C reaches that alone
