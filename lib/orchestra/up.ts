@@ -114,8 +114,8 @@ async function openLines(desk: Desk): Promise<readonly string[]> {
   const { paint } = layout(false);
   const board = await boardFrom(desk, desk.place.host);
   const ran = new Set<string>([...STAGES.map((stage) => stage.script), OWN]);
-  const nothing: readonly Standing[] = ["done", "absent", "elsewhere"];
-  const open = board.filter((row) => !ran.has(row.script) && !nothing.includes(row.standing));
+  const nothing = new Set<Standing>(["done", "absent", "elsewhere"]);
+  const open = board.filter((row) => !ran.has(row.script) && !nothing.has(row.standing));
   const absent = board.filter((row) => row.standing === "absent");
   return [
     paint("dark_gold", "Left open: up never touches kernel, firmware, services or the boot"),

@@ -19,15 +19,14 @@ export async function flushWhile<T>(
   folder: string,
   work: Promise<T>,
 ): Promise<T> {
-  let over = false;
   const ended = work.then(
-    () => void (over = true),
-    () => void (over = true),
+    () => true,
+    () => true,
   );
-  while (!over) {
-    await Promise.race([ended, Bun.sleep(PAUSE)]);
+  const endedAmid = (other: Promise<unknown>) => Promise.race([ended, other.then(() => false)]);
+  while (!(await endedAmid(Bun.sleep(PAUSE)))) {
     // a disk that can't be flushed is told of by the commit, which flushes last
-    if (!over) await Promise.race([ended, flush(act, folder).catch(() => undefined)]);
+    if (await endedAmid(flush(act, folder).catch(() => undefined))) break;
   }
   return work;
 }
