@@ -48,6 +48,11 @@ const STRUCTURE: KnownFix = {
 const BY_FAILURE: Readonly<Record<string, KnownFix>> = {
   "download-failed": NETWORK,
   "fetch-failed": NETWORK,
+  "no-source": {
+    advice:
+      "llama.cpp's source could be had neither from the npm registry nor from upstream: see what the network, a proxy or a firewall allows",
+    command: ["./bin/03_build_llama_cpp", "--plan"],
+  },
   "disk-full": DISK,
   "journal-busy": STRUCTURE,
   "lock-damaged": STRUCTURE,

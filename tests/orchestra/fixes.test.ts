@@ -31,6 +31,15 @@ test("every failure has a next command, known or not", () => {
   ]);
 });
 
+test("what the network did is not put on the compiler", () => {
+  for (const id of ["fetch-failed", "no-source"]) {
+    expect([id, knownFix("03_build_llama_cpp", id).advice]).toEqual([
+      id,
+      expect.stringContaining("the network, a proxy or a firewall"),
+    ]);
+  }
+});
+
 test("what is wrong by itself is never tried again", () => {
   for (const id of [
     "hash-differs",
