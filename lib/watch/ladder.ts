@@ -29,7 +29,7 @@ const GENERATION: Readonly<Record<Target, string>> = {
 };
 
 /** Causes that no other program cures: the person's own document is what it is. */
-const NOT_THE_PROGRAMS: readonly string[] = ["gateway-config"];
+const NOT_THE_PROGRAMS: ReadonlySet<string | undefined> = new Set(["gateway-config"]);
 
 /** A rung where nothing has been tried. */
 export const BOTTOM: Rung = {
@@ -122,7 +122,7 @@ function nextRung(
   const untouched = rung.fixed.length === 0 && !rung.wentBack;
   if (untouched && rung.restarts < (fix ? 1 : RESTARTS)) return { rung: "restart" };
   if (fix) return { rung: "fix", fix: fix.id };
-  if (!canGoBack || rung.wentBack || NOT_THE_PROGRAMS.includes(cause ?? "")) return undefined;
+  if (!canGoBack || rung.wentBack || NOT_THE_PROGRAMS.has(cause)) return undefined;
   return { rung: "previous" };
 }
 
