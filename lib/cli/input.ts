@@ -13,6 +13,11 @@ export async function readInput(limit: number): Promise<string> {
   return text;
 }
 
+/** Standard input as it comes. */
+export function inputBytes(): AsyncIterable<Uint8Array> {
+  return process.stdin as AsyncIterable<Uint8Array>;
+}
+
 /** Standard input line by line. */
 export interface InputLines {
   /** The next line; undefined once it has ended. @throws ShelterError "input-too-long" beyond `limit` characters. */

@@ -43,6 +43,7 @@ import {
   type RunOptions,
   type SpawnOptions,
 } from "./process.ts";
+import { receive, type Received, type Receiving } from "./receive.ts";
 import { askSocket } from "./unix.ts";
 
 /** Changes the machine. Paths are absolute; what is made inside the home belongs to the home's owner, also under sudo. */
@@ -86,6 +87,8 @@ export interface Act {
   start(argv: readonly string[], options?: Partial<SpawnOptions>): Child;
   /** Kills one process, which is known to be ours, if it is still there. */
   end(pid: number): void;
+  /** Takes a stream of bytes into a file and hashes it in the same go; see `receive`. Inside the home only. */
+  receive(path: string, receiving: Receiving): Promise<Received>;
   /** Fetches a file over HTTP, resuming `to` where the server allows it. Verifies nothing: that is the caller's part. */
   download(url: string, to: string, options?: DownloadOptions): Promise<void>;
   /** Sends one line to a unix socket and returns the line that comes back; `patience` in milliseconds. See `askSocket`. */
@@ -254,6 +257,11 @@ export function createAct(machine: Machine, probe: Probe): Act {
     end: (pid) => {
       // a fake machine's processes are files; the numbers in them are other people's here
       if (machine.root === "") endProcess(pid);
+    },
+    receive: async (path, receiving) => {
+      const received = await receive(opened(path), receiving);
+      own(path);
+      return received;
     },
     download: (url, to, options) => download(machine.fetch, url, opened(to), options),
     askSocket: (path, line, patience) => askSocket(at(path), line, patience),

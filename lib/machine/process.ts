@@ -1,6 +1,12 @@
 /** Starting other programs: from argument arrays only, with a scrubbed environment, and never left behind. */
 import { spawn as nodeSpawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
+
+/** A file that a program reads as its standard input, from the byte `from` on. */
+export interface InputFile {
+  readonly path: string;
+  readonly from: number;
+}
 
 /** How to start a program. */
 export interface SpawnOptions {
@@ -8,6 +14,8 @@ export interface SpawnOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Text for its standard input; it gets none when left out. */
   readonly input?: string;
+  /** A file for its standard input, from a byte on; a real path. */
+  readonly inputFile?: InputFile;
   /** Its standard input stays open after `input`, for `Child.tell`. */
   readonly keepInput?: boolean;
   /** Gives it the person's terminal, e.g. for sudo's password. Its output is then not read. */
@@ -75,14 +83,14 @@ export const spawnProcess: Spawn = (argv, options) => {
   const tied =
     !options.terminal && existsSync(SETPRIV) ? [SETPRIV, "--pdeathsig", "KILL", ...argv] : argv;
   const [file = "", ...args] = tied;
+  const source = options.inputFile && openedAt(options.inputFile);
   const started = nodeSpawn(file, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { ...options.env },
     detached: !options.terminal,
-    stdio: options.terminal
-      ? "inherit"
-      : [options.input === undefined && !options.keepInput ? "ignore" : "pipe", "pipe", "pipe"],
+    stdio: options.terminal ? "inherit" : [source ?? inputOf(options), "pipe", "pipe"],
   });
+  if (source !== undefined) closeSync(source);
   const listeners: ((stream: "stdout" | "stderr", chunk: Uint8Array) => void)[] = [];
   const hand = (stream: "stdout" | "stderr") => (chunk: Uint8Array) => {
     for (const listener of listeners) listener(stream, chunk);
@@ -114,11 +122,28 @@ export const spawnProcess: Spawn = (argv, options) => {
   return child;
 };
 
+function inputOf({ input, keepInput }: SpawnOptions): "ignore" | "pipe" {
+  return input === undefined && !keepInput ? "ignore" : "pipe";
+}
+
+/** A file whose next byte to be read is the one at `from`: Node knows no seek, and who inherits it goes on from where we stopped reading. */
+function openedAt({ path, from }: InputFile): number {
+  const file = openSync(path, "r");
+  const buffer = Buffer.allocUnsafe(Math.min(from, 1024 * 1024));
+  for (let at = 0; at < from;) {
+    const read = readSync(file, buffer, 0, Math.min(buffer.length, from - at), null);
+    if (read === 0) break;
+    at += read;
+  }
+  return file;
+}
+
 /** Limits of one finished run. */
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
+  readonly inputFile?: InputFile;
   /** Milliseconds, after which it is killed. One minute when left out; 0 for none. */
   readonly timeout?: number;
   readonly signal?: AbortSignal;

@@ -11,9 +11,10 @@ import { heldModels, homeHashes, modelHashes } from "./held.ts";
 import type { Hashes } from "./hashes.ts";
 import { scanFor } from "./own.ts";
 import { rememberManifest } from "./remembered.ts";
-import { ARRIVING, MODELS } from "./rsync_words.ts";
+import { ARRIVING } from "./rsync_words.ts";
 import { type FoundFile, keyOf } from "./scan.ts";
 import { sendFiles } from "./send.ts";
+import { sendModel } from "./send_model.ts";
 import { ask, connect, type Connection } from "./talk.ts";
 import {
   type CommitReply,
@@ -198,16 +199,7 @@ async function sendModels(
   connection: Connection,
   models: readonly SentModel[],
 ): Promise<void> {
-  if (models.length === 0) return;
-  await sendFiles(context, trust, connection, {
-    from: inHome.store(context.probe.home),
-    paths: models.map((one) => one.sha256),
-    to: `${MODELS}/`,
-    last: null,
-    anew: false,
-    inPlace: true,
-    label: `models to ${trust.name}`,
-  });
+  for (const model of models) await sendModel(context, trust, connection, model);
 }
 
 async function commitThere(

@@ -15,7 +15,6 @@ export const OFFERED = "offer";
 export const GENERATION = /^\d{8}$/;
 
 const ARRIVING_PLACE = /^\d{8}\.partial\/$/;
-const MODELS_PLACE = `${MODELS}/`;
 const OFFERED_FILE = /^offer\/[0-9a-f]{64}$/;
 const LAST_GENERATION = /^\.\.\/\d{8}$/;
 
@@ -28,10 +27,9 @@ const CLUSTER = /^-[tpIR]{1,4}e\d{0,3}\.[A-Za-z]{0,24}$/;
 /** What a checked line is about. */
 export type RsyncRequest =
   | { readonly kind: "generation"; readonly words: readonly string[]; readonly place: string }
-  | { readonly kind: "models"; readonly words: readonly string[] }
   | { readonly kind: "offered"; readonly words: readonly string[]; readonly file: string };
 
-/** Checks the words of a request, "rsync" first; undefined for whatever is not exactly one of the three forms. */
+/** Checks the words of a request, "rsync" first; undefined for whatever is not exactly one of the two forms. */
 export function checkRsync(words: readonly string[]): RsyncRequest | undefined {
   const [program, server, ...rest] = words;
   if (program !== "rsync" || server !== "--server") return undefined;
@@ -44,9 +42,6 @@ export function checkRsync(words: readonly string[]): RsyncRequest | undefined {
   if (sends) {
     if (!OFFERED_FILE.test(place) || !areOf(long, IN_PLACE)) return undefined;
     return { kind: "offered", words, file: place };
-  }
-  if (place === MODELS_PLACE) {
-    return areOf(long, IN_PLACE) ? { kind: "models", words } : undefined;
   }
   if (!ARRIVING_PLACE.test(place) || !areOf(long, STAGED)) return undefined;
   return { kind: "generation", words, place: place.slice(0, -1) };

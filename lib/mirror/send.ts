@@ -17,8 +17,6 @@ export interface Sending {
   readonly last: string | null;
   /** Send also what looks the same. */
   readonly anew: boolean;
-  /** Write straight into the file, so that what is killed amid it goes on from there. */
-  readonly inPlace?: boolean;
   readonly label: string;
 }
 
@@ -42,7 +40,7 @@ export async function sendFiles(
     [
       ...["-tp", ONLY_OWNER, SILENCE, "--from0", "--files-from=-", "--info=progress2"],
       ...(sending.anew ? ["--ignore-times"] : []),
-      ...(sending.inPlace === true ? ["--inplace"] : [`--partial-dir=${PARTIAL_FOLDER}`]),
+      `--partial-dir=${PARTIAL_FOLDER}`,
       ...(sending.last === null ? [] : [`--link-dest=../${sending.last}`]),
       ...shellOf(connection),
       `${context.act.real(sending.from)}/`,

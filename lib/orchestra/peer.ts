@@ -1,5 +1,5 @@
 /** `shelter peer …`: not for people. Reads what sshd left in the environment and answers a paired host. */
-import { type InputLines, inputLines, readInput } from "../cli/input.ts";
+import { inputBytes, type InputLines, inputLines, readInput } from "../cli/input.ts";
 import { print } from "../cli/output.ts";
 import { interrupt } from "../cli/signals.ts";
 import { answerPeer } from "../peer/serve.ts";
@@ -15,6 +15,7 @@ export const peer: Command = async ({ machine, place, want, units }) => {
     original: process.env["SSH_ORIGINAL_COMMAND"],
     connection: process.env["SSH_CONNECTION"],
     input: readInput,
+    bytes: inputBytes,
     opening: async (limit) => {
       const open = inputLines(limit);
       lines = open;

@@ -4,12 +4,13 @@ import type { Answers } from "./serve.ts";
 
 export const answerMirrorKey: Answers = async (request, trust, verb, words) => {
   const { answerMirror } = await import("../mirror/receive/serve.ts");
-  const { input, print } = request;
+  const { input, bytes, print } = request;
   return answerMirror({
     context: contextOf(request),
     trust,
     words: [verb, ...words],
     input,
+    bytes,
     print,
   });
 };

@@ -24,6 +24,8 @@ export interface PeerRequest {
   readonly connection: string | undefined;
   /** All of its standard input, at most `limit` characters. */
   readonly input: (limit: number) => Promise<string>;
+  /** Its standard input as it comes. */
+  readonly bytes: () => AsyncIterable<Uint8Array>;
   /** Its first line, at most `limit` characters, with the input left open. */
   readonly opening: (limit: number) => Promise<Opening>;
   readonly print: (text: string) => void;

@@ -76,6 +76,9 @@ test("a later run on that host counts as a contact, and a pairing that is taken 
   const code = await answerPeer({
     ...{ machine: shadow.machine, place: { home: FAKE_HOME, host: "shadow" } },
     ...{ words: ["forget", "phantom"], original: undefined, connection: undefined },
+    bytes: () => {
+      throw new Error("not for this request");
+    },
     ...{ input: nothing, opening: nothing, send: nothing, runScript: nothing },
     ...{ print: () => undefined, remark: () => undefined, interrupt: () => undefined },
   });

@@ -136,7 +136,9 @@ function worldAt(root: string, options: FakeMachineOptions): FakeWorld {
           const name = argv[0]?.split("/").at(-1) ?? "";
           const program = programs[name];
           if (!program) throw Object.assign(new Error(`spawn ${name} ENOENT`), { code: "ENOENT" });
-          return program(argv, world, spawnOptions, killed);
+          const { inputFile: file, ...rest } = spawnOptions;
+          const input = file && readFileSync(file.path).subarray(file.from).toString();
+          return program(argv, world, input === undefined ? rest : { ...rest, input }, killed);
         });
       },
       shell: async (commandLine) => {

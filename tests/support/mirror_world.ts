@@ -135,6 +135,9 @@ export async function askPeer(
       trust: from,
       words,
       input: () => Promise.resolve(input),
+      bytes: async function* () {
+        yield await Promise.resolve(Buffer.from(input));
+      },
       print: (text) => void (stdout += `${text}\n`),
     });
     return { code, stdout, stderr: "" };

@@ -74,6 +74,9 @@ export function sshTo(there: FakeWorld, name: string, from: string): FakeProgram
         original: words.join(" "),
         connection: undefined,
         input: () => Promise.resolve(input),
+        bytes: async function* () {
+          yield await Promise.resolve(Buffer.from(input));
+        },
         opening: () =>
           Promise.resolve({ line: input.split("\n")[0] ?? "", further: () => undefined }),
         remark: (line) => void (stderr += `${line}\n`),

@@ -2,7 +2,6 @@
 import { dirname, join } from "node:path";
 import { ShelterError } from "../../errors.ts";
 import { inHome } from "../../keep/home.ts";
-import { takeLock } from "../../keep/lock.ts";
 import type { Trust } from "../../trust/offer.ts";
 import type { CallContext, HostName } from "../../unit.ts";
 import { agreedText, agreedWith, digestOf, programOf, releaseKey } from "../held.ts";
@@ -14,7 +13,6 @@ import {
   keptPlace,
   LINKED,
   MANIFEST,
-  MIRROR,
   releaseFolder,
   staysInside,
 } from "../places.ts";
@@ -24,40 +22,13 @@ import { foldersOn } from "../way.ts";
 import type { CommitReply, CommitRequest, Manifest } from "../wire.ts";
 import { applyChange } from "./apply.ts";
 import { flush } from "./flush.ts";
+import { arrivingHashes } from "./model.ts";
 import { arrivingModel, placeModels } from "./models.ts";
 import { type CommitRecord, keptFile, missingFolders, writeRecord } from "./record.ts";
 import { readMark } from "./mark.ts";
 import { placeRelease } from "./release.ts";
 import { arrivedHashes, generations, liveGeneration } from "./state.ts";
-import { type Hands, makeLinks, verifyArrived } from "./verify.ts";
-
-/** Milliseconds that a commit waits for another one, or for an rsync that is still ending: less than an rsync on the other end takes silence. */
-const PATIENCE = 45_000;
-
-/** Runs `work` while nothing else writes into what `from` sends; `name` tells the kinds of writers apart. */
-export async function withArrivalLock<T>(
-  { probe, act }: Hands,
-  from: HostName,
-  name: "tree" | "models",
-  work: () => Promise<T>,
-): Promise<T> {
-  const lock = await takeLock(probe, act, `mirror-${from}-${name}`, {
-    script: MIRROR,
-    wait: PATIENCE,
-  });
-  if ("busy" in lock) {
-    throw new ShelterError(
-      "mirror-busy",
-      `taking what ${from} sends`,
-      `process ${lock.busy.pid} has been at it for ${Math.round(lock.age / 1000)} s`,
-    );
-  }
-  try {
-    return await work();
-  } finally {
-    await lock.release();
-  }
-}
+import { makeLinks, verifyArrived } from "./verify.ts";
 
 /** Carries a commit out, or says what must be sent once more; nothing has changed then. */
 export async function commit(
@@ -90,6 +61,7 @@ export async function commit(
     context,
     (sha256) => arrivingModel(probe.home, from, sha256),
     request.models,
+    arrivingHashes(probe, from),
   );
   await flushed;
   if (!verified.whole || bad.length > 0) {

@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { inHome } from "../../keep/home.ts";
 import { proveModel } from "../../llm/prove.ts";
 import { linkTarget, nameOf } from "../../llm/store.ts";
+import type { Entry } from "../../machine/probe.ts";
 import type { CallContext } from "../../unit.ts";
+import type { Hashes } from "../hashes.ts";
 import { heldModels, modelHashes } from "../held.ts";
 import { MODELS } from "../rsync_words.ts";
 import { keyOf } from "../scan.ts";
@@ -15,13 +17,14 @@ export function arrivingModel(home: string, from: string, sha256: string): strin
 }
 
 /**
- * Gives arrived models their place.
+ * Gives arrived models their place. What `known` holds of them was hashed as it was written, and is not read again while the file is the same.
  * @returns hashes of those that did not arrive as they should: what came of them is gone, so that they come anew.
  */
 export async function placeModels(
   context: CallContext,
   arrived: (sha256: string) => string,
   models: readonly SentModel[],
+  known?: Hashes,
 ): Promise<readonly string[]> {
   const { probe, act } = context;
   const bad: string[] = [];
@@ -31,7 +34,9 @@ export async function placeModels(
     const from = arrived(sha256);
     const to = inHome.store(probe.home, sha256);
     const entry = probe.stat(from);
-    if (entry?.kind === "file" && entry.size === bytes && (await probe.sha256(from)) === sha256) {
+    const is = async (found: Entry) =>
+      known?.remembered(sha256, keyOf(found)) ?? (await probe.sha256(from));
+    if (entry?.kind === "file" && entry.size === bytes && (await is(entry)) === sha256) {
       act.chmod(from, 0o600);
       if (probe.me.root) act.setAttributes(from, { owner: probe.owner });
       await setAsideDamaged(context, sha256);

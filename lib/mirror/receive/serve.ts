@@ -5,11 +5,13 @@ import { refused } from "../../peer/words.ts";
 import type { Trust } from "../../trust/offer.ts";
 import type { CallContext } from "../../unit.ts";
 import { isShared } from "../places.ts";
-import { checkRsync, MODELS, OFFERED } from "../rsync_words.ts";
+import { checkRsync, OFFERED } from "../rsync_words.ts";
 import { DOCUMENT_LIMIT, isPlainPath, parseCommit, WIRE } from "../wire.ts";
 import { takeGenerationBack } from "./back.ts";
-import { commit, withArrivalLock } from "./commit.ts";
+import { withArrivalLock } from "./arrival_lock.ts";
+import { commit } from "./commit.ts";
 import { flushWhile } from "./flush.ts";
+import { arrivedBytes, takeModel } from "./model.ts";
 import { stateFor } from "./state.ts";
 import { removeLinks } from "./verify.ts";
 
@@ -20,6 +22,8 @@ export interface MirrorRequest {
   /** What was asked for, words of `requestWords`. */
   readonly words: readonly string[];
   readonly input: (limit: number) => Promise<string>;
+  /** Its standard input as it comes. */
+  readonly bytes: () => AsyncIterable<Uint8Array>;
   readonly print: (text: string) => void;
 }
 
@@ -58,6 +62,11 @@ export async function answerMirror(request: MirrorRequest): Promise<number> {
     case "read":
       print(JSON.stringify({ schema: WIRE, ...readShared(context, word) }));
       return 0;
+    case "arrived":
+      print(JSON.stringify({ schema: WIRE, bytes: arrivedBytes(context, from, word) }));
+      return 0;
+    case "model":
+      return takeModel(request, words);
     case "offer":
       await offer(context, from, word);
       return 0;
@@ -111,7 +120,6 @@ async function rsync(
       // a commit that was killed may have left some: rsync must meet none
       removeLinks({ probe, act }, join(cwd, checked.place));
     }
-    if (checked.kind === "models") act.makeFolder(join(cwd, MODELS));
     const setpriv = probe.which("setpriv");
     const tied = setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--"];
     const running = act.run([...tied, ...checked.words], { cwd, terminal: true });

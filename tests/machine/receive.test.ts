@@ -1,0 +1,67 @@
+/** Bytes taken into a file: hashed as they are written, gone on with, never more than was said, and never waited for for ever. */
+import { expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { sha256 } from "../../lib/machine/hash.ts";
+import { receive } from "../../lib/machine/receive.ts";
+
+const folder = () => mkdtempSync(join(process.env["SHELTER_TEST_RUN"] ?? tmpdir(), "receive-"));
+async function* stream(...chunks: readonly Uint8Array[]) {
+  for (const chunk of chunks) yield await Promise.resolve(chunk);
+}
+const all = { from: 0, most: 1e9, patience: 5000 };
+
+test("what came before and what comes are one file and one hash, wherever it was cut", async () => {
+  const at = join(folder(), "m");
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uint8Array({ maxLength: 300 }),
+      fc.nat(300),
+      fc.nat(300),
+      async (content, a, b) => {
+        const [first, second] = [Math.min(a, content.length), Math.min(b, content.length)];
+        // some of what came is said to be there already; the rest is sent once more
+        const from = Math.min(first, second);
+        writeFileSync(at, content.subarray(0, first));
+        const middle = from + Math.floor((content.length - from) / 2);
+        const received = await receive(at, {
+          ...all,
+          from,
+          bytes: stream(content.subarray(from, middle), content.subarray(middle)),
+        });
+        expect(received).toEqual({ size: content.length, sha256: sha256(content) });
+        expect(readFileSync(at).equals(content)).toBe(true);
+      },
+    ),
+  );
+  expect(statSync(at).mode & 0o777 & ~0o644).toBe(0);
+});
+
+test("more than was said, a gap, a link in its place and a silent sender are refused", async () => {
+  const at = join(folder(), "m");
+  const three = Buffer.from("abc");
+  const id = (promise: Promise<unknown>) =>
+    promise.then(
+      () => "taken",
+      (error: { readonly id?: string; readonly code?: string }) => error.id ?? error.code,
+    );
+  expect(await id(receive(at, { ...all, most: 2, bytes: stream(three) }))).toBe("too-long");
+  expect(await id(receive(at, { ...all, from: 9, bytes: stream(three) }))).toBe(
+    "nothing-to-go-on-from",
+  );
+  const elsewhere = join(folder(), "elsewhere");
+  writeFileSync(elsewhere, "mine");
+  const link = join(folder(), "link");
+  symlinkSync(elsewhere, link);
+  expect(await id(receive(link, { ...all, bytes: stream(three) }))).toBe("ELOOP");
+  expect(readFileSync(elsewhere, "utf8")).toBe("mine");
+  const silent = async function* () {
+    yield three;
+    await Bun.sleep(5000);
+  };
+  expect(await id(receive(at, { ...all, patience: 100, bytes: silent() }))).toBe("sender-silent");
+  // what came stays, to go on from
+  expect(readFileSync(at, "utf8")).toBe("abc");
+});
