@@ -76,6 +76,8 @@ export interface ServicesFacts {
   readonly serving?: string;
   /** The links of root's releases as they are; `serves` is the wanted release's. */
   readonly links: Links;
+  /** The release that was proven before the installed one, where its program is there. */
+  readonly before?: string;
   /** The release that the wanted one would take the place of, where that was proven: its gateway and watcher run from it. */
   readonly proven?: string;
   /** Releases and builds that stand there and belong to nothing any more. */
@@ -122,7 +124,8 @@ export async function observeServices(probe: Probe, watcher: ScriptId): Promise<
           watcher,
         }
       : undefined;
-  const { installed, serving, before: last } = readLive(probe);
+  const { installed, serving, before: named } = readLive(probe);
+  const earlier = named && probe.stat(releaseProgram(named)) ? named : undefined;
   const proven = await provenRelease(probe, serving, program?.id);
   return {
     host,
@@ -140,9 +143,10 @@ export async function observeServices(probe: Probe, watcher: ScriptId): Promise<
     ...(installed === undefined ? {} : { installed }),
     ...(serving === undefined ? {} : { serving }),
     links: readLinks(probe, program?.id),
+    ...(earlier === undefined ? {} : { before: earlier }),
     ...(proven === undefined ? {} : { proven }),
     stale: [
-      ...staleReleases(probe, [program?.id, installed, serving, last]),
+      ...staleReleases(probe, [program?.id, installed, serving, earlier]),
       ...staleBuilds(probe, kept),
     ],
     place: probe.stat(inServices.folder(home))?.kind === "dir",

@@ -42,8 +42,8 @@ export function takeUpStep(build: string): Step {
 }
 
 /**
- * The step that makes a release the one that serves. With `restart` the units are as they should be, and what runs of them runs from the release before: it
- * is started anew, and where it does not get ready the run ends and goes back.
+ * The step that makes a release the one that serves. With `restart` it was installed and given up, so what runs of its units runs from the release before:
+ * it is started anew, and where it does not get ready the run ends and goes back.
  */
 export function liveStep(release: string, links: Links, was: Links, restart: boolean): Step {
   return {

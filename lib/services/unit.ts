@@ -94,14 +94,15 @@ function planServices(facts: ServicesFacts): readonly Step[] {
 }
 
 /** Nothing where the wanted release serves already. One that was installed before and given up is started again here; else the units' steps do it. Pure. */
-function goLiveSteps(
-  release: string,
-  { installed, links, proven, units }: ServicesFacts,
-): readonly Step[] {
+function goLiveSteps(release: string, facts: ServicesFacts): readonly Step[] {
+  const { installed, links } = facts;
   const { current, serves } = linksOf(release);
   if (links.current === current && links.serves === serves) return [];
-  const before = proven ?? links.before;
-  const wanted: Links = { current, serves, ...(before === undefined ? {} : { before }) };
-  const restart = installed === release && units.every(({ sameFiles }) => sameFiles);
-  return [liveStep(release, wanted, links, restart)];
+  const before = facts.proven ?? facts.before;
+  const wanted: Links = {
+    current,
+    serves,
+    ...(before === undefined || before === release ? {} : { before }),
+  };
+  return [liveStep(release, wanted, links, installed === release)];
 }
