@@ -12,11 +12,10 @@ export function peerLines(view: PeerView, now: number): readonly string[] {
   return [
     heading(view, now),
     ...(view.why === undefined ? [] : [row("copper", view.why)]),
-    ...(view.clock_off_ms === undefined ? [] : [row("copper", clock(view.clock_off_ms))]),
-    ...(view.troubles ?? []).flatMap(({ what, fix }) => [
-      row("copper", what),
-      paint("gold", `    ${printable(commandLine(fix))}`),
-    ]),
+    ...(view.clock_off_ms === undefined
+      ? []
+      : [row("copper", clock(view.clock_off_ms)), command(["timedatectl", "status"])]),
+    ...(view.troubles ?? []).flatMap(({ what, fix }) => [row("copper", what), command(fix)]),
     ...(view.scripts.length > 0 ? [row("steel", boardLine(view))] : []),
     ...open.map((one) =>
       row("copper", `${one.script}: ${one.standing}${one.why === undefined ? "" : `: ${one.why}`}`),
@@ -28,8 +27,12 @@ export function peerLines(view: PeerView, now: number): readonly string[] {
     ...view.stale.map((text) => row("taupe", `stale: ${text}`)),
     ...view.missing.map((text) => row("copper", `missing: ${text}`)),
     ...view.works.map((text) => row("sage", `works: ${text}`)),
-    ...(view.fix ? [paint("gold", `    ${printable(commandLine(view.fix))}`)] : []),
+    ...(view.fix ? [command(view.fix)] : []),
   ];
+}
+
+function command(fix: readonly string[]): string {
+  return paint("gold", `    ${printable(commandLine(fix))}`);
 }
 
 function heading({ name, state, since, last_seen: last, services }: PeerView, now: number): string {

@@ -169,6 +169,11 @@ describe("status", () => {
     expect((await shown(apart(RELEASE, "unreachable").phantom)).view.troubles).toEqual([]);
   });
 
+  test("names a clock that is off with the command to look at it", async () => {
+    const { text } = await shown(apart(RELEASE, undefined, HOUR).phantom);
+    expect(text).toContain("ahead of this host's\n    timedatectl status\n");
+  });
+
   test("a certificate from the future is renewed only once the clocks agree", async () => {
     const why = "its certificate is not valid yet: a clock is wrong";
     const ahead = await shown(apart(RELEASE, why, HOUR).phantom);
