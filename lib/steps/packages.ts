@@ -27,25 +27,38 @@ export async function installPackages(
   }
   await withApt(probe, act, async () => {
     act.write(memo, JSON.stringify(await installedPackages(probe)));
-    const get = async (argv: readonly string[]) => {
-      const show = aptProgress(say);
-      return act.run([...APT, ...argv], {
+    const get = (argv: readonly string[], show: (line: string) => void, stop?: AbortSignal) =>
+      act.run([...APT, ...argv], {
         env: QUIET,
-        signal,
+        ...(stop ? { signal: stop } : {}),
         onLine: (line) => {
           say.detail({ apt: line });
           show(line);
         },
       });
-    };
     say.line(`Installing ${install.join(" ")}`);
-    const wanted = ["install", "--no-install-recommends", "--", ...install];
-    let ran = await get(wanted);
+    const wanted = ["install", "--no-install-recommends"];
+    const fetchAll = [...wanted, "--download-only", "--", ...install];
+    let show = aptProgress(say);
+    let ran = await get(fetchAll, show, signal);
+    signal.throwIfAborted();
     if (ran.code !== 0) {
       say.line("The package lists may be old: updating them, then once more");
-      await get(["update"]);
-      ran = await get(wanted);
+      await get(["update"], () => undefined, signal);
+      signal.throwIfAborted();
+      show = aptProgress(say);
+      ran = await get(fetchAll, show, signal);
+      signal.throwIfAborted();
     }
+    // from here dpkg is let finish, whatever comes: a package that it is stopped amid can't even be removed
+    if (ran.code === 0) {
+      const wait = () => say.line("apt finishes what it has begun, then it is taken back");
+      signal.addEventListener("abort", wait, { once: true });
+      ran = await get([...wanted, "--", ...install], show).finally(() =>
+        signal.removeEventListener("abort", wait),
+      );
+    }
+    signal.throwIfAborted();
     if (ran.code !== 0) {
       throw new ShelterError(
         "apt-failed",
@@ -65,6 +78,11 @@ export async function removeGained(probe: Probe, act: Act, memo: string): Promis
   await withApt(probe, act, async () => {
     // an install that was killed midway leaves dpkg half done, and nothing can be removed before that is finished
     await act.run(["dpkg", "--configure", "-a"], { env: QUIET });
+    const half = await halfInstalled(probe, before);
+    if (half.length > 0) {
+      const force = ["--force-remove-reinstreq", "--force-depends"];
+      await act.run(["dpkg", ...force, "--purge", ...half], { env: QUIET });
+    }
     const gained = (await installedPackages(probe)).filter((name) => !before.has(name));
     if (gained.length === 0) return;
     const ran = await act.run([...APT, "purge", "--", ...gained], { env: QUIET });
@@ -85,18 +103,32 @@ export function packageMemo(home: string, run: string, round: string, step: numb
 }
 
 async function installedPackages(probe: Probe): Promise<readonly string[]> {
+  return (await packageStates(probe)).map(([name]) => name);
+}
+
+/** New ones that dpkg was killed amid: it neither configures nor removes them, unless it is forced to (dpkg(1), reinst-required). */
+async function halfInstalled(
+  probe: Probe,
+  before: ReadonlySet<string>,
+): Promise<readonly string[]> {
+  return (await packageStates(probe)).flatMap(([name, flag]) =>
+    flag === "reinstreq" && !before.has(name) ? [name] : [],
+  );
+}
+
+/** All that dpkg has of a package, by name with architecture, and its error flag: "ok" or "reinstreq". */
+async function packageStates(probe: Probe): Promise<readonly (readonly [string, string])[]> {
   // dpkg-query puts "${…}" in place itself
-  const format = "${Package}:${Architecture} ${db:Status-Status}\\n";
+  const format = "${Package}:${Architecture} ${db:Status-Status} ${db:Status-Eflag}\\n";
   const ran = await probe.run(["dpkg-query", "-W", "-f", format]);
   if (ran.code !== 0) {
     throw new ShelterError("dpkg-failed", "listing the installed packages", lastWords(ran.stderr));
   }
-  return ran.stdout
-    .split("\n")
-    .filter(
-      (line) => line !== "" && !line.endsWith(" not-installed") && !line.endsWith(" config-files"),
-    )
-    .map((line) => line.split(" ")[0] ?? "");
+  return ran.stdout.split("\n").flatMap((line) => {
+    const [name = "", status = "", flag = "ok"] = line.split(" ");
+    const gone = name === "" || status === "not-installed" || status === "config-files";
+    return gone ? [] : [[name, flag] as const];
+  });
 }
 
 async function withApt(probe: Probe, act: Act, work: () => Promise<void>): Promise<void> {

@@ -153,7 +153,7 @@ const worlds = fc
         dpkg: () => ({}),
         "apt-get": (argv, world) => {
           const installed = world.read(INSTALLED);
-          if (argv.includes("install"))
+          if (argv.includes("install") && !argv.includes("--download-only"))
             world.write(INSTALLED, `${installed}cowsay:all installed\n`);
           if (argv.includes("purge"))
             world.write(INSTALLED, installed.replace("cowsay:all installed\n", ""));

@@ -41,6 +41,17 @@ test("fetching, unpacking and setting up each package move the bar to its end", 
   expect(bar).toEqual([1, 2, 3, 4, 5, 6].map((done) => `apt ${done}/6 steps`));
 });
 
+test("one bar over two runs: the one that downloads, and the one that installs from what came", () => {
+  const [fetched = "", installed = ""] = SAID.split(
+    /(?=^Selecting previously unselected package libslirp0)/m,
+  );
+  const counted = "0 upgraded, 2 newly installed, 0 to remove and 125 not upgraded.";
+  const both = `${fetched}${counted}\nNeed to get 0 B/100 kB of archives.\n${installed}`;
+  const { lines, bar } = shown(both);
+  expect(lines).toEqual(["apt brings 2 packages, 100 kB to fetch"]);
+  expect(bar).toEqual([1, 2, 3, 4, 5, 6].map((done) => `apt ${done}/6 steps`));
+});
+
 test("lists that are fetched are no packages, and a bar never passes its end", () => {
   expect(shown("Get:1 http://mirror.example/debian bookworm InRelease [151 kB]").bar).toEqual([]);
   expect(shown(`${SAID}\nSetting up more (1) ...`).bar.length).toBe(6);

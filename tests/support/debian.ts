@@ -140,7 +140,7 @@ function aptPrograms({ offers, notOffered = [] }: DebianOptions): Record<string,
       else if (argv.includes("install")) {
         if (unknown !== undefined)
           return { code: 100, stderr: `E: Unable to locate package ${unknown}` };
-        change(world, (now) => [...now, ...names]);
+        if (!argv.includes("--download-only")) change(world, (now) => [...now, ...names]);
       }
       return {};
     },

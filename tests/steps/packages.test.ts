@@ -1,0 +1,84 @@
+/** Installing packages that is interrupted: a fetch is cut short, dpkg never is; and what a kill left half installed can still be taken back. */
+import { expect, test } from "bun:test";
+import { Interrupted } from "../../lib/errors.ts";
+import { unit } from "../../scripts/01_validate_prereqs.ts";
+import { debian, installedOn } from "../support/debian.ts";
+import { fakeMachine, type FakeProgram } from "../support/fake_machine.ts";
+import { keptForEachTest } from "../support/kept.ts";
+import { runOn } from "../support/run.ts";
+import { ALL, root } from "../prereqs/on_debian.ts";
+
+const keep = keptForEachTest();
+const there = ALL.filter((id) => id !== "cmake");
+const fake = debian({ there, me: root });
+const aptGet = fake.programs?.["apt-get"];
+if (!aptGet) throw new Error("the fake Debian has no apt-get");
+
+/** Ctrl-C comes while apt is at its first command of the kind `amid`; tells what apt was then told and what stands in the end. */
+async function interrupted(amid: "download" | "install") {
+  const stop = new AbortController();
+  const calls: string[] = [];
+  const isOf = (argv: readonly string[]) =>
+    !argv.includes("install") ? "other" : argv.includes("--download-only") ? "download" : "install";
+  const slow: FakeProgram = async (argv, world, options, killed) => {
+    const kind = isOf(argv);
+    calls.push(argv.includes("purge") ? "purge" : kind);
+    if (kind !== amid) return aptGet(argv, world, options, killed);
+    stop.abort(new Interrupted("SIGINT"));
+    const end = await Promise.race([killed?.then(() => "killed"), Bun.sleep(100)]);
+    if (end === undefined) return aptGet(argv, world, options, killed);
+    calls.push("killed");
+    return { code: 137 };
+  };
+  const world = keep(fakeMachine({ ...fake, programs: { ...fake.programs, "apt-get": slow } }));
+  const before = installedOn(world);
+  const report = await runOn(world, unit, { signal: stop.signal });
+  expect(report.outcome).toBe("interrupted");
+  expect(installedOn(world)).toEqual(before);
+  return calls;
+}
+
+test("amid the fetching apt is stopped, and nothing is installed any more", async () => {
+  expect(await interrupted("download")).toEqual(["download", "killed"]);
+});
+
+test("amid the installing it is let finish: a package that dpkg is killed at can't be removed", async () => {
+  expect(await interrupted("install")).toEqual(["download", "install", "purge"]);
+});
+
+test("a package that a kill left half installed is forced out, and only what is new", async () => {
+  const dpkg: (readonly string[])[] = [];
+  const world = keep(
+    fakeMachine({
+      ...fake,
+      programs: {
+        ...fake.programs,
+        "apt-get": (argv, on, options, killed) => {
+          const ran = aptGet(argv, on, options, killed);
+          const half = argv.includes("install") && !argv.includes("--download-only");
+          return half ? { code: 100, stderr: "dpkg was killed" } : ran;
+        },
+        // dpkg 1.21 on Debian 12, amid an unpacking that was killed
+        "dpkg-query": (argv, on) =>
+          (argv[3] ?? "").startsWith("${Package}:")
+            ? {
+                stdout: installedOn(on)
+                  .map((name) =>
+                    name === "cmake"
+                      ? "cmake:all half-installed reinstreq\n"
+                      : `${name}:all installed ${name === "git" ? "reinstreq" : "ok"}\n`,
+                  )
+                  .join(""),
+              }
+            : (fake.programs?.["dpkg-query"]?.(argv, on, { env: {} }) ?? {}),
+        dpkg: (argv) => (dpkg.push(argv), {}),
+      },
+    }),
+  );
+  expect((await runOn(world, unit)).outcome).toBe("rolled-back");
+  expect(dpkg.map((argv) => argv.slice(1).join(" "))).toEqual([
+    "--configure -a",
+    "--force-remove-reinstreq --force-depends --purge cmake:all",
+  ]);
+  expect(installedOn(world)).not.toContain("cmake");
+});
