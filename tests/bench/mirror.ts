@@ -21,7 +21,7 @@ export async function figures(quick: boolean): Promise<readonly Measured[]> {
   }
   const lab = await bootPairedHosts(BIN);
   try {
-    return await measure(lab, quick ? 1 : 5);
+    return await measure(lab, quick ? 3 : 5);
   } finally {
     await lab.stop();
   }
