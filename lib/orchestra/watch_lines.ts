@@ -12,6 +12,9 @@ export function watchLines(
   if (!state) return [];
   if ("damaged" in state) return [paint("copper", `  the watcher's state: ${state.damaged}`)];
   const ago = (at: string) => duration(Math.max(0, now - Date.parse(at)));
+  if (state.ended !== undefined) {
+    return [paint("copper", `  the watcher was stopped ${ago(state.ended)} ago`)];
+  }
   if (isStale(state, now)) {
     return [paint("copper", `  the watcher has said nothing for ${ago(state.at)}`)];
   }

@@ -52,4 +52,7 @@ test("what an alert says can't drive the terminal, here or in status", () => {
   expect(lines[0]).toContain("engine down");
   expect(lines[0]).toContain("acted on 2 times");
   expect(watchLines({ ...state, at: AT }, NOW)[0]).toContain("has said nothing for 5 min");
+  // it ended well a moment ago: what it saw last is no longer so
+  expect(watchLines({ ...state, ended: AT }, NOW)).toHaveLength(1);
+  expect(watchLines({ ...state, ended: AT }, NOW)[0]).toContain("was stopped 5 min");
 });
