@@ -60,7 +60,10 @@ async function* happen(
   let failed: Engine | undefined;
   let problem: Refusal | undefined;
   const warming = new AbortController();
-  const began = pool.now();
+  /** Since when engines have said that they are busy. */
+  let waiting: number | undefined;
+  /** Engines that were shown what was said so far. */
+  const read = new Set<string>();
   for (let attempt = 1; ; attempt++) {
     if (attempt > pool.limits.attempts) {
       throw problem ?? new Refusal(502, "engines_failed", `${attempt - 1} attempts failed`, 5);
@@ -88,16 +91,20 @@ async function* happen(
       } else {
         const model = wanted.at(engine.name)?.name;
         const path = PATHS[ask.kind];
-        const read = (response: Response, stream: OpenStream) => pieces(engine, response, stream);
-        if (move === "continue") {
-          await readAsSaid(engine, path, ask, model, splicer.said, read, signal);
+        // once for each: where others take the place between two steps, going on at once is worth more
+        if (move === "continue" && !read.has(engine.name)) {
+          read.add(engine.name);
+          await readAsSaid(engine, path, ask, model, splicer.said, signal);
         }
         const body = JSON.stringify(engineBody(ask, model, splicer.said));
         let silent = true;
-        for await (const piece of exchange(engine, { path, body, signal }, read)) {
+        for await (const piece of exchange(engine, { path, body, signal }, (response, stream) =>
+          pieces(engine, response, stream),
+        )) {
           const chunks = splicer.take(piece);
           if (silent) {
             silent = false;
+            waiting = undefined;
             if (served.served_by.at(-1) !== engine.name) served.served_by.push(engine.name);
             if (speaker && move === "continue") {
               served.carried_over++;
@@ -108,6 +115,7 @@ async function* happen(
               if (!ask.stream) yield { anew: true };
             }
             speaker = engine;
+            read.clear();
             if (warms) void warm(pool, ask, wanted, engine, warming.signal);
           }
           for (const chunk of chunks) yield { chunk };
@@ -130,7 +138,8 @@ async function* happen(
       else if (!SPARED.has(error.kind)) engine.condemn(error.message, false);
       if (error.kind === "busy") {
         // busy is not dead: it is asked again as long as anybody may wait
-        if (pool.now() - began > pool.limits.queueTime) {
+        waiting ??= pool.now();
+        if (pool.now() - waiting > pool.limits.queueTime) {
           throw new Refusal(503, "queue_timeout", "no engine had a free place in time", 10);
         }
         attempt--;

@@ -304,6 +304,51 @@ test("a greedy answer is read as it was said before it goes on, a sampled one at
   }
 });
 
+test("an engine whose places others take between two steps still goes on, and is shown the steps once", async () => {
+  const one: Script = { tokens: Array.from({ length: 100 }, (_, at) => ` word${at}`) };
+  const length = Buffer.byteLength(streamText(one, CHAT));
+  const busy = {
+    reply: () => new Response("{}", { status: 429, headers: { "retry-after": "0.1" } }),
+  };
+  const second = scriptedEngine(one, [{}, busy, busy]);
+  const kitchen = kitchenOf([scriptedEngine(one, [{ cutAt: Math.floor(length * 0.9) }]), second]);
+  const seen = await streamOf(kitchen, "chat", { ...CHAT, max_tokens: 400 });
+  kitchen.stop();
+  expect(seen.text).toBe(one.tokens.join(""));
+  // a step, a refused one, the refused answer, the answer
+  expect(second.asked.map((asked) => asked.body["max_tokens"] === 0)).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
+
+test("a step without end, an answer that is too long and one that may not be kept are not waited for", async () => {
+  const one: Script = { tokens: Array.from({ length: 100 }, (_, at) => ` word${at}`) };
+  const length = Buffer.byteLength(streamText(one, CHAT));
+  const endless = () =>
+    new Response(
+      new ReadableStream<Uint8Array>({
+        pull: (into) => into.enqueue(Buffer.from(": nothing\n\n".repeat(10_000))),
+      }),
+      { headers: { "content-type": "text/event-stream" } },
+    );
+  for (const [body, troubles, steps] of [
+    [CHAT, [{ reply: endless }], 1],
+    [{ ...CHAT, cache_prompt: false }, [], 0],
+  ] as const) {
+    const second = scriptedEngine(one, troubles);
+    const kitchen = kitchenOf([scriptedEngine(one, [{ cutAt: Math.floor(length * 0.9) }]), second]);
+    const seen = await streamOf(kitchen, "chat", { ...body, max_tokens: 400 });
+    kitchen.stop();
+    expect(seen.text).toBe(one.tokens.join(""));
+    expect(
+      second.asked.map((asked) => asked.body["max_tokens"]).filter((n) => n === 0),
+    ).toHaveLength(steps);
+  }
+});
+
 test("with warming the next engine reads the prompt ahead, once, and only where it serves the same model", async () => {
   const one: Script = { tokens: ["one", " two", " three"] };
   const other = [

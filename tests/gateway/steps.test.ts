@@ -8,9 +8,10 @@ const texts = fc.string({ unit: "grapheme", maxLength: 400 });
 describe("the steps before an answer goes on", () => {
   test("begin with nothing of it, grow, are beginnings of what was said, and never all of it", () => {
     fc.assert(
-      fc.property(texts, texts, fc.integer({ min: 1, max: 500 }), (reasoning, content, tokens) => {
+      fc.property(texts, texts, fc.integer({ min: 1, max: 600 }), (reasoning, content, tokens) => {
         fc.pre(reasoning.length + content.length > 0);
         const steps = readingSteps({ reasoning, content, tokens });
+        if (tokens > 512 && steps.length === 0) return;
         expect(steps[0]).toEqual({ reasoning: "", content: "", tokens: 0 });
         for (const [at, step] of steps.entries()) {
           expect(reasoning.startsWith(step.reasoning)).toBe(true);
@@ -41,5 +42,7 @@ describe("the steps before an answer goes on", () => {
     const said = { reasoning: "", content: "word ".repeat(100), tokens: 100 };
     expect(readingSteps(said).map((one) => one.tokens)).toEqual([0, 25, 50, 75]);
     expect(readingSteps({ reasoning: "", content: "a", tokens: 1 })).toHaveLength(1);
+    // an engine's own count of its tokens is data too
+    expect(readingSteps({ reasoning: "", content: "a".repeat(1e6), tokens: 1e9 })).toEqual([]);
   });
 });
