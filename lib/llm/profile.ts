@@ -17,6 +17,8 @@ export interface ProfileFacts {
   readonly performance?: readonly number[];
   /** Bytes that a new program can have. */
   readonly available?: number;
+  /** Bytes of memory that the host has. */
+  readonly total?: number;
   readonly gpu: boolean;
   readonly model: {
     readonly bytes: number;
@@ -36,7 +38,7 @@ const PARALLEL = 4;
  * cores alone and pinned (llama.cpp#5225); as much context as the model knows, 8192 at most, halved until its cache takes at most half of
  * the memory that is left beside the model.
  *
- * On the CPU alone each request has a cache of its own where memory allows: in a shared one the order of the cells hangs on who else asks, and with it the
+ * On the CPU alone each request has a cache of its own where half of the host's memory holds the model and twice that: in a shared one the order of the cells hangs on who else asks, and with it the
  * last bits of every sum, so that an answer at temperature 0 may differ beside others (10 of 12 were equal, with caches of their own 12 of 12).
  */
 export function defaultProfile(facts: ProfileFacts): Profile {
@@ -53,8 +55,11 @@ export function defaultProfile(facts: ProfileFacts): Profile {
       context = Math.max(LEAST_CONTEXT, Math.floor(context / 2));
     }
   }
+  // by what does not move: with the memory that is free the answer would be another one as soon as the engine runs
   const ownRoom =
-    room !== undefined && perToken !== undefined && PARALLEL * context * perToken <= room / 2;
+    facts.total !== undefined &&
+    perToken !== undefined &&
+    PARALLEL * context * perToken <= (facts.total / 2 - facts.model.bytes) / 2;
   return {
     threads,
     cpus: fast.length > 0 ? (cores.length > 0 ? cores : fast) : [],
@@ -87,7 +92,7 @@ export function profileFacts(probe: Probe, model: ServedModel, build: ServingBui
     threads: cpu.threads,
     allowed: parseCpuList(allowed ?? "") ?? [],
     ...(hybrid ? { performance: hybrid.performance } : {}),
-    ...(memory ? { available: memory.available } : {}),
+    ...(memory ? { available: memory.available, total: memory.total } : {}),
     gpu: hasGpu(build),
     model: {
       bytes: model.bytes,

@@ -150,11 +150,14 @@ export interface RunOptions {
   readonly terminal?: boolean;
   /** Told the process id, which is its session's and group's too, once it was started. */
   readonly onStart?: (pid: number) => void;
-  /** Called with each whole line as it comes. */
+  /** Called with each whole line as it comes; of one that is longer than `LINE`, with its end. What it throws ends the program and is thrown. */
   readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
   /** Keep at most this many characters of each stream, from its end. 16 Mi when left out. */
   readonly keep?: number;
 }
+
+/** Characters of a line that are kept while it has not ended: a program that ends none must not fill the memory. */
+const LINE = 64 * 1024;
 
 /** Runs a program to its end and collects what it said. Never throws for a failing program: look at `code`. */
 export async function collect(
@@ -168,13 +171,24 @@ export async function collect(
   const text = { stdout: "", stderr: "" };
   const rest = { stdout: "", stderr: "" };
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  // thrown within the listener it would stop the reading, and the program's end would never be seen
+  let broken: { readonly error: unknown } | undefined;
+  const hear = (line: string, stream: "stdout" | "stderr") => {
+    if (broken) return;
+    try {
+      options.onLine?.(line, stream);
+    } catch (error) {
+      broken = { error };
+      child.kill("SIGKILL");
+    }
+  };
   child.onOutput((stream, chunk) => {
     const more = decoders[stream].decode(chunk, { stream: true });
     text[stream] = (text[stream] + more).slice(-keep);
-    if (!options.onLine) return;
+    if (!options.onLine || broken) return;
     const lines = (rest[stream] + more).split(/\r?\n|\r/);
-    rest[stream] = lines.pop() ?? "";
-    for (const line of lines) options.onLine(line, stream);
+    rest[stream] = (lines.pop() ?? "").slice(-LINE);
+    for (const line of lines) hear(line, stream);
   });
   let timedOut = false;
   const stop = () => {
@@ -195,8 +209,9 @@ export async function collect(
   clearTimeout(timer);
   options.signal?.removeEventListener("abort", stop);
   for (const stream of ["stdout", "stderr"] as const) {
-    if (rest[stream] && options.onLine) options.onLine(rest[stream], stream);
+    if (rest[stream]) hear(rest[stream], stream);
   }
+  if (broken) throw (broken as { readonly error: unknown }).error;
   return {
     code: ended.code ?? (ended.error ? 127 : 128 + signalNumber(ended.signal)),
     stdout: text.stdout,

@@ -8,7 +8,7 @@ import { keyOf } from "./scan.ts";
 type Eyes = Pick<Probe, "home" | "text" | "stat" | "sha256" | "now">;
 
 /** A file that changed a moment ago may change again within the same tick of the file system's clock; milliseconds. */
-const RACY = 50;
+export const RACY = 50;
 
 /** What is remembered of files below one folder: key and hash by path. A view of the files, so it may be lost at any time. */
 export class Hashes {

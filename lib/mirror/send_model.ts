@@ -26,7 +26,8 @@ export async function sendModel(
     keep: 64 * 1024,
     inputFile: { path: act.real(path), from },
     onLine: (line, stream) => {
-      if (stream === "stdout") say.progress(`model to ${trust.name}`, sizeIn(line), bytes, "B");
+      const at = stream === "stdout" ? /"bytes":(\d{1,15})\b/.exec(line)?.[1] : undefined;
+      if (at !== undefined) say.progress(`model to ${trust.name}`, Number(at), bytes, "B");
     },
   });
   if (ran.code !== 0) throw mirrorFailure(trust, `sending to ${trust.name}`, ran);

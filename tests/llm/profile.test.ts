@@ -71,12 +71,13 @@ describe("the default profile", () => {
         fc.integer({ min: 512, max: 200_000 }),
         (available, bytes, kvBytesPerToken, context) => {
           const model = { bytes, kvBytesPerToken, context };
-          const profile = defaultProfile({ ...HYBRID, available, model });
+          const total = available + bytes;
+          const profile = defaultProfile({ ...HYBRID, available, total, model });
           expect(profile.context).toBeGreaterThanOrEqual(512);
           expect(profile.context).toBeLessThanOrEqual(Math.min(8192, context));
           if (!profile.kvUnified) {
             const all = profile.context * profile.parallel * kvBytesPerToken;
-            expect(all).toBeLessThanOrEqual((available - bytes) / 2);
+            expect(all).toBeLessThanOrEqual((total / 2 - bytes) / 2);
           }
           if (profile.context > 512) {
             expect(profile.context * kvBytesPerToken).toBeLessThanOrEqual((available - bytes) / 2);
@@ -89,10 +90,14 @@ describe("the default profile", () => {
 
 test("on the CPU alone each request has its own cache where there is room; a document of before shares one", () => {
   const model = { bytes: 1e8, kvBytesPerToken: 23_040, context: 8192 };
-  const profile = defaultProfile({ ...HYBRID, available: 20e9, model });
+  const memory = { available: 20e9, total: 24e9 };
+  const profile = defaultProfile({ ...HYBRID, ...memory, model });
   expect(profile.kvUnified).toBe(false);
-  expect(defaultProfile({ ...HYBRID, available: 6e8, model }).kvUnified).toBe(true);
-  expect(defaultProfile({ ...HYBRID, available: 20e9, model, gpu: true }).kvUnified).toBe(true);
+  expect(defaultProfile({ ...HYBRID, ...memory, total: 3e9, model }).kvUnified).toBe(true);
+  expect(defaultProfile({ ...HYBRID, ...memory, model, gpu: true }).kvUnified).toBe(true);
+  // an engine that runs takes of what is free, and must not change what it is given
+  const running = { ...memory, available: 17e9 };
+  expect(defaultProfile({ ...HYBRID, ...running, model })).toEqual(profile);
   const { kvUnified: _, ...before } = profile;
   expect(parseProfile(before)?.kvUnified).toBe(true);
 });
