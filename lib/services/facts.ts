@@ -15,17 +15,9 @@ import type { Failure, HostName, ScriptId } from "../unit.ts";
 import { elsewhereOf } from "./elsewhere.ts";
 import { planEngine } from "./engine_program.ts";
 import { kindOf, type Kind } from "./kind.ts";
-import { isRoots, isWhole, type Links, readLinks, readLive, RELEASE_ID } from "./live.ts";
-import {
-  engineFolder,
-  GATEWAY_UNIT,
-  GIVEN_UP,
-  inServices,
-  LIVE,
-  releaseProgram,
-  TOP,
-  WATCH_UNIT,
-} from "./places.ts";
+import { isRoots, type Links, readLinks, readLive, RELEASE_ID } from "./live.ts";
+import { engineFolder, GIVEN_UP, inServices, LIVE, releaseProgram, TOP } from "./places.ts";
+import { provenRelease } from "./proven.ts";
 import { unitTexts, type UnitText, type UnitWorld } from "./unit_files.ts";
 
 /** A file to be put below the root-owned folder. */
@@ -126,7 +118,7 @@ export async function observeServices(probe: Probe, watcher: ScriptId): Promise<
       : undefined;
   const { installed, serving, before: named } = readLive(probe);
   const earlier = named && probe.stat(releaseProgram(named)) ? named : undefined;
-  const proven = await provenRelease(probe, serving, program?.id);
+  const proven = await provenRelease(probe, serving, program?.id, earlier);
   return {
     host,
     home,
@@ -221,20 +213,6 @@ async function damagedFile(probe: Probe, kept: readonly Build[]): Promise<string
 async function observeUnit(probe: Probe, unit: UnitText): Promise<UnitFound> {
   const sameFiles = unit.files.every(({ path, content }) => probe.text(path) === content);
   return { ...unit, sameFiles, ...(await serviceState(probe, unit.name)) };
-}
-
-/** The release that serves now, where another one is to take its place and its gateway and watcher have said that they are ready. */
-async function provenRelease(
-  probe: Probe,
-  serving: string | undefined,
-  wanted: string | undefined,
-): Promise<string | undefined> {
-  if (serving === undefined || serving === wanted) return undefined;
-  for (const unit of [GATEWAY_UNIT, WATCH_UNIT]) {
-    const ran = await probe.run(["systemctl", "show", "--property=ActiveState", "--", unit]);
-    if (!/^ActiveState=active$/m.test(ran.stdout)) return undefined;
-  }
-  return (await isWhole(probe, serving)) ? serving : undefined;
 }
 
 /** Releases that nothing leads to any more, with the links of their own. */

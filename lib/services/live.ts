@@ -25,7 +25,7 @@ export interface Live {
   readonly installed?: string;
   /** The release that serves: the installed one, or the one before where that was given up. */
   readonly serving?: string;
-  /** The release that was live and proven when the installed one took its place. */
+  /** The last release that was live and proven when a newer one took its place. */
   readonly before?: string;
 }
 

@@ -11,7 +11,7 @@ import type { RunReport } from "../../lib/unit.ts";
 import { unit as phantom } from "../../scripts/06_phantom_watchdog.ts";
 import { steadily } from "../support/bench_world.ts";
 import { FAKE_HOME, fakeMachine, type FakeFile, type FakeWorld } from "../support/fake_machine.ts";
-import { systemctl } from "../support/fake_systemd.ts";
+import { type KnownUnit, systemctl } from "../support/fake_systemd.ts";
 import { runOn } from "../support/run.ts";
 import {
   OLDER_RELEASES,
@@ -88,6 +88,42 @@ describe("installing over a release", () => {
       expect(live(one)).toEqual({ installed: RELEASE, serving: RELEASE, before: OLDER });
       expect(one.exists(releaseProgram(OLD))).toBe(false);
     }
+  });
+
+  test("that dies again and again keeps the one that was proven before it, and takes its place only where there is no such one", async () => {
+    const [young, well] = [
+      { ...RUNS, ranFor: 20 },
+      { ...RUNS, ranFor: 600 },
+    ];
+    const units = (gateway: KnownUnit, watch: KnownUnit) => ({
+      "shelter-gateway.service": gateway,
+      "shelter-watch.service": watch,
+    });
+    const cut = { [releaseProgram(OLDER)]: { text: "cut", mode: 0o755 } };
+    const cases: readonly (readonly [ServicesWorld, string])[] = [
+      [{ before: OLDER, units: units(young, young) }, OLDER],
+      [{ before: OLDER, units: units(young, well) }, OLDER],
+      [{ before: OLDER, units: units(well, young) }, OLDER],
+      [{ before: OLDER, units: units(well, well) }, OLD],
+      [{ units: units(young, young) }, OLD],
+      [{ before: OLDER, units: units(young, young), files: cut }, OLD],
+    ];
+    for (const [setting, before] of cases) {
+      const world = worldOf({ releases: [OLD, OLDER], ...setting });
+      expect((await run(world)).outcome).toBe("changed");
+      expect(live(world)).toEqual({ installed: RELEASE, serving: RELEASE, before });
+      const kept = [OLD, OLDER].filter((one) => world.exists(releaseProgram(one)));
+      expect(kept).toEqual([before]);
+      expect((await run(world)).outcome).toBe("converged");
+    }
+    // the wanted one is no way back from itself
+    const back = worldOf({
+      releases: [OLD, RELEASE],
+      before: RELEASE,
+      units: units(young, young),
+    });
+    await run(back);
+    expect(live(back)).toEqual({ installed: RELEASE, serving: RELEASE, before: OLD });
   });
 
   test("of the form before finds what it needs", async () => {

@@ -6,7 +6,15 @@ export interface KnownUnit {
   readonly loaded: string;
   readonly enabled: boolean;
   readonly active: boolean;
+  /** Seconds that its process has run; a day where not said. */
+  readonly ranFor?: number;
 }
+
+/** Seconds since the fake machine's boot. */
+const UPTIME = 100_000;
+const DAY = 86_400;
+/** Of its main process, above any real one. */
+const pidOf = (unit: string) => 5_000_000 + (Bun.hash.crc32(unit) % 100_000);
 
 const STATE = "/run/fake-systemd";
 const FOLDER = "/etc/systemd/system";
@@ -20,6 +28,13 @@ export function systemdFiles(
     "/run/systemd/system": { folder: true },
     [FOLDER]: { folder: true },
     [STATE]: JSON.stringify(units),
+    "/proc/uptime": `${UPTIME}.00 1.00\n`,
+    ...Object.fromEntries(
+      Object.entries(units).map(([name, { ranFor = DAY }]) => [
+        `/proc/${pidOf(name)}/stat`,
+        `${pidOf(name)} (shelter) S ${"0 ".repeat(18)}${(UPTIME - ranFor) * 100} 0`,
+      ]),
+    ),
     ...Object.fromEntries(
       Object.entries(units).map(([name, { loaded }]) => [`${FOLDER}/${name}`, loaded]),
     ),
@@ -46,7 +61,7 @@ export const systemctl: FakeProgram = (argv, world) => {
   switch (argv[1]) {
     case "show":
       return {
-        stdout: `UnitFileState=${unit.enabled ? "enabled" : "disabled"}\nActiveState=${unit.active ? "active" : "inactive"}\n`,
+        stdout: `UnitFileState=${unit.enabled ? "enabled" : "disabled"}\nActiveState=${unit.active ? "active" : "inactive"}\nMainPID=${unit.active ? pidOf(name) : 0}\n`,
       };
     case "daemon-reload": {
       const left: Record<string, KnownUnit> = {};
