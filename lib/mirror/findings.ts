@@ -189,6 +189,14 @@ function ofPeer(facts: MirrorFacts, peer: ReachedPeer): readonly Finding[] {
       evidence: releaseKey(name),
       fix: ["bun", "run", "build", "--all"],
     });
+  } else if (release.closed) {
+    findings.push({
+      id: `release-closed-${name}`,
+      level: "warn",
+      what: `the programs built for ${name} are held back: the note of how new they were is damaged there`,
+      why: `all else goes; these are for ${name}'s own operator to allow, there: ${SCRIPT} --take theirs ${releaseKey(name)}`,
+      evidence: releaseKey(name),
+    });
   } else if (release.newer) {
     findings.push({
       id: `release-older-${name}`,

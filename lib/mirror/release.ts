@@ -32,6 +32,8 @@ export interface ReleaseVerdict {
   readonly goes: boolean;
   /** Held back: they are older than this, which the peer has or had. */
   readonly newer?: Made;
+  /** Held back: the peer can't tell how new they must be. */
+  readonly closed?: true;
 }
 
 /** Looks at what was built for a peer. */
@@ -61,7 +63,7 @@ export async function lookAtRelease(
 export function judgeRelease(
   { program, damaged, made }: ReleaseLook,
   base: States,
-  there: Pick<PeerState, "program" | "newest" | "allows">,
+  there: Pick<PeerState, "program" | "newest" | "allows" | "programsClosed">,
   peer: HostName,
   settled: ReadonlySet<string>,
 ): ReleaseVerdict {
@@ -70,6 +72,7 @@ export function judgeRelease(
   const verdict = judge(base[key] ?? null, program, there.program);
   if (verdict === "same" || verdict === "agree") return { verdict, goes: true };
   if (program === there.allows) return { verdict: "mine", goes: true };
+  if (there.programsClosed) return { verdict: "theirs", goes: false, closed: true };
   const newest = there.newest ?? undefined;
   if (newest && isOlder(made, newest)) return { verdict: "theirs", goes: false, newer: newest };
   const mine = verdict === "mine" || settled.has(key);

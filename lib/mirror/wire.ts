@@ -102,6 +102,8 @@ export interface PeerState {
   readonly program: State;
   /** What programs of ours must not be older than there; null where nothing there says its age. */
   readonly newest: Made | null;
+  /** The note of that is damaged there: no other programs of ours go, unless they are those that `allows` names. */
+  readonly programsClosed: boolean;
   /** Hash of older programs of ours that its operator allowed all the same. */
   readonly allows: State;
   /** Hash of the programs that it built for us. */
@@ -234,6 +236,7 @@ export function parseState(text: string, from: HostName, bring?: readonly string
     program: or(fields["program"], (one) => hash(one, from)),
     // a release from before these were said
     newest: parseMade(fields["newest"]) ?? null,
+    programsClosed: fields["programsClosed"] === true,
     allows: or(fields["allows"] ?? null, (one) => hash(one, from)),
     built: or(fields["built"] ?? null, (one) => hash(one, from)),
   };

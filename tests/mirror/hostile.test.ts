@@ -92,6 +92,7 @@ function stateWith(change: Partial<PeerState>): string {
     missing: [],
     program: null,
     newest: null,
+    programsClosed: false,
     allows: null,
     built: null,
   };

@@ -212,6 +212,40 @@ needsKeygen("a damaged note of what came lets nothing in", async () => {
 });
 
 needsKeygen(
+  "a damaged note of what came holds back the programs and nothing else, and says so",
+  async () => {
+    const at = world(OLD, programMade(madeOn(1)));
+    await take(at);
+    build(at, NEW);
+    at.write(join(FAKE_HOME, "agents/a.md"), "a new agent");
+    at.write(markPlace(PEER_HOME, "shadow", "testhost"), '{"schema":1,"newest"');
+    const report = await runOn(at, unit);
+    expect({ outcome: report.outcome, error: report.error }).toEqual({
+      outcome: "changed",
+      error: undefined,
+    });
+    expect(at.read(join(PEER_HOME, "agents/a.md"))).toBe("a new agent");
+    expect(live(at)).toBe(OLD);
+    expect(report.findings).toContainEqual(
+      expect.objectContaining({
+        id: "release-closed-shadow",
+        level: "warn",
+        what: expect.stringContaining("note of how new they were is damaged there"),
+        why: expect.stringContaining("--take theirs bin/hosts/shadow"),
+      }),
+    );
+    expect((await runOn(at, unit)).outcome).toBe("converged");
+    await take(at); // the sender's wish is no leave
+    expect([live(at), markOf(at).damaged]).toEqual([OLD, true]);
+    // what the receiving host's operator allows goes
+    const place = markPlace(PEER_HOME, "shadow", "testhost");
+    at.write(place, { text: markText(undefined, hashOf(NEW)), mode: 0o600 });
+    expect((await runOn(at, unit)).outcome).toBe("changed");
+    expect(live(at)).toBe(NEW);
+  },
+);
+
+needsKeygen(
   "--undo of the sending host brings the programs from before back, and what was remembered; the mirror key alone does not",
   async () => {
     const before = programMade(madeOn(5));

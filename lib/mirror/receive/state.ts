@@ -61,6 +61,7 @@ export async function stateFor(
     missing: missingModels(probe),
     program: programOf(probe, join(probe.home, "bin")),
     newest: newestFor(probe, mark) ?? null,
+    programsClosed: mark.damaged,
     allows: mark.allowed,
     built: programOf(probe, join(probe.home, releaseFolder(from))),
   };
