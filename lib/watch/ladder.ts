@@ -28,8 +28,13 @@ const GENERATION: Readonly<Record<Target, string>> = {
   gateway: "the release before",
 };
 
-/** Causes that no other program cures: the person's own document is what it is. */
-const NOT_THE_PROGRAMS: ReadonlySet<string | undefined> = new Set(["gateway-config"]);
+/** Causes that no other program cures: the person's own document, and the host's ports and disk, are what they are. */
+const NOT_THE_PROGRAMS: ReadonlySet<string | undefined> = new Set([
+  "gateway-config",
+  "port-taken",
+  "disk-full",
+  "disk-error",
+]);
 
 /** A rung where nothing has been tried. */
 export const BOTTOM: Rung = {

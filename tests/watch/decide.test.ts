@@ -73,13 +73,19 @@ test("a gateway that never comes back: three restarts, the release before, and i
   expect(alone.state?.halted).toHaveLength(1);
 });
 
-test("a gateway whose document is the person's own mistake is given up without another release", () => {
-  const watching = settled();
-  const gateway = { state: "down", why: "no JSON", cause: "gateway-config" } as const;
-  const sick = { services: { engine: { state: "up" }, gateway }, canGoBack: ["gateway"] } as const;
-  expect(rungs(watching.for(20 * MINUTE, sick))).not.toContain("previous");
-  expect(watching.state?.halted).toMatchObject([{ id: "gateway" }]);
-});
+test.each(["gateway-config", "port-taken", "disk-full", "disk-error"])(
+  "a gateway that suffers from what no other program cures (%s) is given up without another release",
+  (cause) => {
+    const watching = settled();
+    const gateway = { state: "down", why: "it ended", cause } as const;
+    const sick = {
+      services: { engine: { state: "up" }, gateway },
+      canGoBack: ["gateway"],
+    } as const;
+    expect(rungs(watching.for(20 * MINUTE, sick))).not.toContain("previous");
+    expect(watching.state?.halted).toMatchObject([{ id: "gateway" }]);
+  },
+);
 
 test("a release that was given up is said, with who serves and the command that brings it back, until it is back", () => {
   const watching = settled();
