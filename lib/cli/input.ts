@@ -18,6 +18,11 @@ export function inputBytes(): AsyncIterable<Uint8Array> {
   return process.stdin as AsyncIterable<Uint8Array>;
 }
 
+/** Lets go of standard input: what nobody reads any more must not keep the program. */
+export function closeInput(): void {
+  process.stdin.destroy();
+}
+
 /** Standard input line by line. */
 export interface InputLines {
   /** The next line; undefined once it has ended. @throws ShelterError "input-too-long" beyond `limit` characters. */
@@ -60,7 +65,7 @@ export function inputLines(limit: number): InputLines {
     },
     close: () => {
       process.stdin.off("data", hear);
-      process.stdin.destroy();
+      closeInput();
     },
   };
 }

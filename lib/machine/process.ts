@@ -6,6 +6,8 @@ import { closeSync, existsSync, openSync, readSync } from "node:fs";
 export interface InputFile {
   readonly path: string;
   readonly from: number;
+  /** The file as `collect` opened it, its next byte the one at `from`. */
+  readonly opened?: number;
 }
 
 /** How to start a program. */
@@ -83,14 +85,14 @@ export const spawnProcess: Spawn = (argv, options) => {
   const tied =
     !options.terminal && existsSync(SETPRIV) ? [SETPRIV, "--pdeathsig", "KILL", ...argv] : argv;
   const [file = "", ...args] = tied;
-  const source = options.inputFile && openedAt(options.inputFile);
   const started = nodeSpawn(file, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { ...options.env },
     detached: !options.terminal,
-    stdio: options.terminal ? "inherit" : [source ?? inputOf(options), "pipe", "pipe"],
+    stdio: options.terminal
+      ? "inherit"
+      : [options.inputFile?.opened ?? inputOf(options), "pipe", "pipe"],
   });
-  if (source !== undefined) closeSync(source);
   const listeners: ((stream: "stdout" | "stderr", chunk: Uint8Array) => void)[] = [];
   const hand = (stream: "stdout" | "stderr") => (chunk: Uint8Array) => {
     for (const listener of listeners) listener(stream, chunk);
@@ -127,13 +129,15 @@ function inputOf({ input, keepInput }: SpawnOptions): "ignore" | "pipe" {
 }
 
 /** A file whose next byte to be read is the one at `from`: Node knows no seek, and who inherits it goes on from where we stopped reading. */
-function openedAt({ path, from }: InputFile): number {
+async function openedAt({ path, from }: InputFile, signal?: AbortSignal): Promise<number> {
   const file = openSync(path, "r");
-  const buffer = Buffer.allocUnsafe(Math.min(from, 1024 * 1024));
-  for (let at = 0; at < from;) {
+  const buffer = Buffer.allocUnsafe(Math.min(from, 8 * 1024 * 1024));
+  for (let at = 0; at < from && !signal?.aborted;) {
     const read = readSync(file, buffer, 0, Math.min(buffer.length, from - at), null);
     if (read === 0) break;
     at += read;
+    // a Ctrl-C amid tens of gigabytes is heard
+    await new Promise((resolve) => setImmediate(resolve));
   }
   return file;
 }
@@ -165,7 +169,13 @@ export async function collect(
   argv: readonly string[],
   options: RunOptions & { readonly env: Readonly<Record<string, string>> },
 ): Promise<Ran> {
-  const child = spawn(argv, options);
+  const file = options.inputFile;
+  const opened = file && (await openedAt(file, options.signal));
+  const child = spawn(
+    argv,
+    file && opened !== undefined ? { ...options, inputFile: { ...file, opened } } : options,
+  );
+  if (opened !== undefined) closeSync(opened);
   if (child.pid > 0) options.onStart?.(child.pid);
   const keep = options.keep ?? 16 * 1024 * 1024;
   const text = { stdout: "", stderr: "" };

@@ -1,5 +1,5 @@
 /** `shelter peer …`: not for people. Reads what sshd left in the environment and answers a paired host. */
-import { inputBytes, type InputLines, inputLines, readInput } from "../cli/input.ts";
+import { closeInput, inputBytes, type InputLines, inputLines, readInput } from "../cli/input.ts";
 import { print } from "../cli/output.ts";
 import { interrupt } from "../cli/signals.ts";
 import { answerPeer } from "../peer/serve.ts";
@@ -35,7 +35,10 @@ export const peer: Command = async ({ machine, place, want, units }) => {
       return Number(process.exitCode ?? 0);
     },
     interrupt: () => interrupt("SIGINT"),
-  }).finally(() => lines?.close());
+  }).finally(() => {
+    lines?.close();
+    closeInput();
+  });
   return { exit, json: null, lines: [] };
 };
 

@@ -20,7 +20,7 @@ test("while work goes on the disk is flushed again and again; what the work gave
   const given = await flushWhile(
     act,
     "/home/mirror",
-    Bun.sleep(1300).then(() => 7),
+    Bun.sleep(2600).then(() => 7),
   );
   expect(given).toBe(7);
   expect(asked.length).toBeGreaterThan(0);
@@ -35,7 +35,7 @@ test("work that is over at once waits for no flush", async () => {
 
 test("work that fails fails as itself, also where the disk can't be flushed", async () => {
   const { act } = machine(1);
-  const failing = Bun.sleep(600).then(() => {
+  const failing = Bun.sleep(2300).then(() => {
     throw new Error("cut");
   });
   await expect(flushWhile(act, "/", failing)).rejects.toThrow("cut");

@@ -3,7 +3,7 @@ import { ShelterError } from "../../errors.ts";
 import type { Act } from "../../machine/act.ts";
 
 /** Milliseconds from one flush to the next. A kernel left alone writes nothing for half a minute (dirty_expire_centisecs). */
-const PAUSE = 500;
+const PAUSE = 2000;
 
 /** Returns when all that was written to the file system of `folder` is on its disk: one flush, not one per file. */
 export async function flush(act: Pick<Act, "run" | "real">, folder: string): Promise<void> {
