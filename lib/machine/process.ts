@@ -132,9 +132,9 @@ function inputOf({ input, keepInput }: SpawnOptions): "ignore" | "pipe" {
 async function openedAt({ path, from }: InputFile, signal?: AbortSignal): Promise<number> {
   const file = openSync(path, "r");
   const buffer = Buffer.allocUnsafe(Math.min(from, 8 * 1024 * 1024));
-  for (let at = 0; at < from && !signal?.aborted;) {
+  for (let at = 0; at < from;) {
     const read = readSync(file, buffer, 0, Math.min(buffer.length, from - at), null);
-    if (read === 0) break;
+    if (read === 0 || signal?.aborted === true) break;
     at += read;
     // a Ctrl-C amid tens of gigabytes is heard
     await new Promise((resolve) => setImmediate(resolve));
@@ -221,7 +221,7 @@ export async function collect(
   for (const stream of ["stdout", "stderr"] as const) {
     if (rest[stream]) hear(rest[stream], stream);
   }
-  if (broken) throw (broken as { readonly error: unknown }).error;
+  if (broken) throw broken.error;
   return {
     code: ended.code ?? (ended.error ? 127 : 128 + signalNumber(ended.signal)),
     stdout: text.stdout,
