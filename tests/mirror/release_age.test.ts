@@ -17,6 +17,7 @@ import { testUnless } from "../support/left_out.ts";
 import { hashOf, madeOn, newKey, programMade, programs } from "../support/mirror_programs.ts";
 import {
   askPeer,
+  commitOf,
   certificateOf,
   mirrorMachine,
   peerContext,
@@ -115,24 +116,9 @@ async function force(at: FakeWorld, files: Readonly<Record<string, FakeFile>>, w
     writeFileSync(join(path, name), content);
     return { path: `${KEY}/${name}`, bytes: Buffer.byteLength(content), sha256: hashOf(content) };
   });
-  const manifest = {
-    schema: 1,
-    from: "testhost",
-    generation: state.next,
-    files: listed,
-    links: [],
-  };
-  const request = {
-    schema: 1,
-    manifest,
-    changes: [],
-    agreed: {},
-    models: [],
-    keep: 3,
-    release: { was: hashOf(was) },
-  };
+  const request = commitOf(state.next, listed, { was: hashOf(was) });
   const ran = await askPeer(at, ["commit"], JSON.stringify(request), trusted(at));
-  return { ran, generation: state.next, digest: digestOf(JSON.stringify(manifest)) };
+  return { ran, generation: state.next, digest: digestOf(JSON.stringify(request.manifest)) };
 }
 
 /** How the peer knows us. */

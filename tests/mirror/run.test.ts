@@ -10,6 +10,7 @@ import { unit } from "../../scripts/05_rsync_mirror.ts";
 import { FAKE_HOME, type FakeFile, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
 import {
   askPeer,
+  commitOf,
   certificateOf,
   mirrorMachine,
   type OnRequest,
@@ -169,22 +170,7 @@ test("cutting what arrived never cuts an older generation's file of the same byt
   );
   const start = '{"a":1}\n';
   const listed = { path: LOG, bytes: start.length, sha256: hashOf(start), grows: true };
-  const manifest = {
-    schema: 1,
-    from: "testhost",
-    generation: "00000002",
-    files: [listed],
-    links: [],
-  };
-  const request = {
-    schema: 1,
-    manifest,
-    changes: [],
-    agreed: {},
-    models: [],
-    keep: 3,
-    release: null,
-  };
+  const request = commitOf("00000002", [listed]);
   const ran = await askPeer(at, ["commit"], JSON.stringify(request));
   expect(JSON.parse(ran.stdout)).toMatchObject({ done: false, again: [LOG] });
   expect(at.read(there(LOG))).toBe('{"a":1}\n{"b":2}\n');

@@ -121,6 +121,16 @@ export function peerContext(world: FakeWorld) {
   return { probe, act, say: SILENT, signal: new AbortController().signal };
 }
 
+/** What a commit of ours is asked with: these files, and nothing else that is shared. */
+export function commitOf(
+  generation: string,
+  files: readonly object[],
+  release: { readonly was: string } | null = null,
+) {
+  const manifest = { schema: 1, from: "testhost", generation, files, links: [] };
+  return { schema: 1, manifest, changes: [], agreed: {}, models: [], keep: 3, release };
+}
+
 /** Asks the peer's mirror role as the host `from` does. */
 export async function askPeer(
   world: FakeWorld,
