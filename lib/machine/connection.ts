@@ -213,7 +213,7 @@ export class Connection {
     try {
       const reply = await this.handler(request);
       if (gone.signal.aborted) {
-        if (typeof reply.body !== "string") await reply.body[Symbol.asyncIterator]().return?.();
+        await unread(reply);
         return;
       }
       // a body that was not read to its end can't be told from the next request
@@ -306,6 +306,14 @@ export class Connection {
     this.wire.end();
     this.left();
   }
+}
+
+/** Ends a body that nobody will read. A generator that was never begun would skip its own end, and keep what it holds. */
+async function unread({ body }: Reply): Promise<void> {
+  if (typeof body === "string") return;
+  const pieces = body[Symbol.asyncIterator]();
+  await pieces.next();
+  await pieces.return?.();
 }
 
 const CRLF = Buffer.from("\r\n");

@@ -16,6 +16,7 @@ const LIMITS = {
 };
 let listener: Listener;
 const left: unknown[] = [];
+const holding = { bodies: 0 };
 
 beforeAll(() => {
   listener = listen(
@@ -50,7 +51,22 @@ async function handler(request: Incoming): Promise<Reply> {
     request.signal.addEventListener("abort", () => left.push(request.signal.reason));
     return text(counting(1_000_000, 20));
   }
+  if (request.path === "/late") {
+    holding.bodies++;
+    await new Promise((resolve) => request.signal.addEventListener("abort", resolve));
+    return text(held());
+  }
   return text("hello");
+}
+
+/** A body that lets go, at its end, of what was taken before its first piece. */
+async function* held(): AsyncGenerator<string> {
+  try {
+    yield "never read";
+    await Bun.sleep(60_000);
+  } finally {
+    holding.bodies--;
+  }
 }
 
 async function* counting(count: number, pause: number): AsyncGenerator<string> {
@@ -194,6 +210,17 @@ test("a client that leaves is noticed", async () => {
   const until = Date.now() + 2000;
   while (left.length === 0 && Date.now() < until) await Bun.sleep(10);
   expect(left).toHaveLength(1);
+});
+
+test("an answer that comes after its client has left lets go of what it holds", async () => {
+  const controller = new AbortController();
+  const asked = fetch(url("/late"), { signal: controller.signal }).catch(() => undefined);
+  await Bun.sleep(50);
+  controller.abort();
+  await asked;
+  const until = Date.now() + 2000;
+  while (holding.bodies !== 0 && Date.now() < until) await Bun.sleep(10);
+  expect(holding.bodies).toBe(0);
 });
 
 test("a client that does not read holds up nothing but itself, and is closed", async () => {
