@@ -65,8 +65,10 @@ test("sums over the tiers, with one plain last line", async () => {
 
 test("a failure anywhere fails the whole, and the later tiers still run", async () => {
   const folder = planted({ "tests/a.test.ts": FAILING, "tests/laws/c.test.ts": PASSING });
-  const { code, last } = await runIn(folder);
+  const { code, last, text } = await runIn(folder);
   expect(last).toBe("1 passed, 1 failed, 0 skipped");
+  // named at the very end: what failed an hour of output ago is not to be searched for
+  expect(text).toContain("\n\nfailed: tests/a.test.ts: bad\n1 passed, 1 failed, 0 skipped");
   expect(code).toBe(1);
 });
 

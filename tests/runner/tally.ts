@@ -32,8 +32,10 @@ export function tally(run: TierRun, required: boolean): Tally {
     return { ...count, failed: 1, notes };
   }
   for (const one of run.cases) {
-    if (one.state !== "skipped") count[one.state] += 1;
-    else if (one.reason === undefined) {
+    if (one.state !== "skipped") {
+      count[one.state] += 1;
+      if (one.state === "failed") fail(`${one.file}: ${one.name}`);
+    } else if (one.reason === undefined) {
       count.failed += 1;
       fail(`${one.file}: "${one.name}" is left out and does not say why`);
     } else if (required) {
