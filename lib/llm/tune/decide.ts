@@ -86,14 +86,21 @@ export function judge(loads: TwoLoads<Comparison>, fewest = FEWEST_PAIRS): Verdi
   return { keep: true, why: `faster on ${gained.join(" and ")}: ${said}` };
 }
 
-/** True where more pairs cannot be worth their time: far behind on a load already, or clearly no better on both. */
+/** True where more pairs cannot be worth their time: far behind on a load already (farther, where the other one gains), or clearly no better on both. */
 export function isHopeless(loads: TwoLoads<Comparison>): boolean {
   if (LOADS.some((load) => loads[load].pairs < 2)) return false;
-  if (LOADS.some((load) => loads[load].ratio < 0.85)) return true;
+  const least = LOADS.some((load) => isGain(loads[load], 2)) ? 0.7 : 0.85;
+  if (LOADS.some((load) => loads[load].ratio < least)) return true;
   return LOADS.every((load) => loads[load].ratio < 1.01);
 }
 
-/** True where one load gains and the other spreads too wide to tell: more pairs narrow it. */
+/** True where one load gains and the other seems to lose, as far as the spread alone may make it seem: worth a longer try. */
+export function isDoubtful(loads: TwoLoads<Comparison>, fewest: number): boolean {
+  const gained = LOADS.some((load) => isGain(loads[load], fewest));
+  return gained && !isHopeless(loads) && LOADS.some((load) => isLoss(loads[load], fewest));
+}
+
+/** True where one load gains and the other spreads too wide to tell: more pairs narrow it. Hangs on the spread alone, so that going on favours neither verdict. */
 export function isHidden(loads: TwoLoads<Comparison>): boolean {
   const gained = LOADS.some((load) => isGain(loads[load]));
   return gained && LOADS.some((load) => loads[load].margin > LARGEST_EXCUSED_LOSS);

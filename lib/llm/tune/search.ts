@@ -8,6 +8,7 @@ import type { Candidate, Stage } from "./candidates.ts";
 import {
   compare,
   FEWEST_TRIED,
+  isDoubtful,
   isHidden,
   isHopeless,
   judge,
@@ -46,9 +47,34 @@ export interface Found {
 
 /** Share of the budget that is left for proving the winner. */
 const FOR_PROOF = 0.3;
-/** Pairs of the proof: more than a candidate gets, because this is what is believed in the end; and how many it may get where noise hides the answer. */
-const PROOF_PAIRS = 7;
-const MOST_PROOF_PAIRS = 21;
+
+/** How many pairs are timed. */
+interface Looks {
+  /** So many whatever they say and whatever the time. */
+  readonly least: number;
+  /** So many where noise hides the answer. */
+  readonly most: number;
+  /** Share of the budget after which there are no more. */
+  readonly until: number;
+  /** Whether more are worth their time. */
+  readonly more: (loads: TwoLoads<Comparison>, pairs: number) => boolean;
+}
+
+/** A candidate: quickly given up, and given another chance where a gain stands against a loss that may be none. What luck lets through here, the proof catches. */
+const TRY: Looks = {
+  least: 1,
+  most: 3 * FEWEST_TRIED,
+  until: 1 - FOR_PROOF,
+  more: (loads, pairs) =>
+    pairs < FEWEST_TRIED ? !isHopeless(loads) : isDoubtful(loads, FEWEST_TRIED),
+};
+/** The proof: more than a candidate gets, because this is what is believed in the end. */
+const PROOF: Looks = {
+  least: 7,
+  most: 21,
+  until: 1,
+  more: isHidden,
+};
 
 /**
  * Goes through the stages, keeps the best of each, and at the end times the winner against the profile at the start once more, with fresh pairs: a
@@ -71,7 +97,7 @@ export async function search(
         continue;
       }
       timing.trying(candidate.what);
-      const outcome = await pairUp(timing, best, candidate.profile, FEWEST_TRIED, 1 - FOR_PROOF);
+      const outcome = await pairUp(timing, best, candidate.profile, TRY);
       if ("refused" in outcome) {
         tried.push({ what: candidate.what, kept: false, why: outcome.refused });
         continue;
@@ -101,7 +127,7 @@ async function prove(
 ): Promise<Found> {
   const what = "all that was kept, once more against the start";
   timing.trying(what);
-  const outcome = await pairUp(timing, start, best, MOST_PROOF_PAIRS, Infinity);
+  const outcome = await pairUp(timing, start, best, PROOF);
   const nothing = { profile: start, gain: { chat: 1, rewrite: 1 } };
   const none = tried.map((one) => ({ ...one, kept: false }));
   if ("refused" in outcome) {
@@ -123,25 +149,22 @@ type Compared =
   | { readonly whole: TwoLoads<Comparison>; readonly generation: TwoLoads<Comparison> }
   | { readonly refused: string };
 
-/** Times up to `most` pairs, fewer where it is hopeless or the time is over. */
+/** Times pairs as long as they are worth it. */
 async function pairUp(
   timing: Timing,
   base: Profile,
   other: Profile,
-  most: number,
-  until: number,
+  { least, most, until, more }: Looks,
 ): Promise<Compared> {
   const turns: Turn[] = [];
-  for (let turn = 0; turn < most; turn++) {
-    const one = await timing.time(base, other, turn);
+  do {
+    const one = await timing.time(base, other, turns.length);
     if ("refused" in one) return one;
     turns.push(one);
-    if (timing.spent() >= until) break;
-    if (until === Infinity && turn + 1 >= PROOF_PAIRS) {
-      if (timing.spent() >= 1 || !isHidden(compareTurns(turns))) break;
-    }
-    if (most === FEWEST_TRIED && isHopeless(compareTurns(turns))) break;
-  }
+  } while (
+    turns.length < least ||
+    (turns.length < most && timing.spent() < until && more(compareTurns(turns), turns.length))
+  );
   return {
     whole: compareTurns(turns),
     generation: compareTurns(turns.map(({ generation, ...whole }) => generation ?? whole)),

@@ -116,6 +116,31 @@ describe("the search", () => {
     expect(lossy.kept).toBe(false);
   });
 
+  test("gives a candidate another chance where bad luck on one load hides a gain on the other", async () => {
+    const tryOf = async (chat: readonly number[]) => {
+      let pairs = 0;
+      let trying = "";
+      const found = await search(USUAL_PROFILE, stages(FACTS), {
+        spent: () => 0,
+        trying: (what) => (trying = what),
+        time: (base, other, turn) => {
+          const tried = trying === "speculation ngram-mod";
+          if (tried) pairs += 1;
+          const gain = other.speculation === "ngram-mod" && base.speculation === "none" ? 2 : 1;
+          return Promise.resolve({
+            base: { chat: 100, rewrite: 100 },
+            other: { chat: 100 * (tried ? (chat[turn] ?? 1) : 1), rewrite: 100 * gain },
+          });
+        },
+      });
+      return { pairs, kept: found.profile.speculation === "ngram-mod" };
+    };
+    expect(await tryOf([1, 1, 1])).toEqual({ pairs: 3, kept: true });
+    expect(await tryOf([0.9, 0.92, 1, 1, 1])).toEqual({ pairs: 4, kept: true });
+    expect(await tryOf(Array.from({ length: 30 }, () => 0.9))).toEqual({ pairs: 9, kept: false });
+    expect(await tryOf([0.5, 0.5, 0.5])).toEqual({ pairs: 2, kept: false });
+  });
+
   test("goes on where the engine refuses a setting", async () => {
     const found = await search(
       USUAL_PROFILE,
