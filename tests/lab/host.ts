@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { freshRoot, must, type Release } from "./base.ts";
+import { inGroup, removeGroup } from "./cgroups.ts";
 
 /** How to make a host. */
 export interface HostOptions {
@@ -75,6 +76,7 @@ export async function bootHost(options: HostOptions): Promise<LabHost> {
   };
   const stop = async () => {
     await cutPower();
+    await removeGroup(groupOf(options));
     rmSync(root, { recursive: true, force: true });
     rmSync(join(dirname(root), `.#${root.slice(dirname(root).length + 1)}.lck`), { force: true });
   };
@@ -111,15 +113,18 @@ export async function bootHost(options: HostOptions): Promise<LabHost> {
   }
 }
 
-function startNspawn(root: string, { name, bridge }: HostOptions): Bun.Subprocess {
+const groupOf = ({ name }: HostOptions) => `shelter-lab-${process.pid.toString(36)}-${name}`;
+
+function startNspawn(root: string, options: HostOptions): Bun.Subprocess {
+  const { name, bridge } = options;
   const network = bridge === undefined ? "--private-network" : `--network-bridge=${bridge}`;
   // should this process be killed, the kernel sends nspawn what makes it power the host off
   return Bun.spawn(
-    [
+    inGroup(groupOf(options), [
       ...["setpriv", "--pdeathsig", "TERM", "systemd-nspawn", "--quiet", "--register=no"],
       ...["--keep-unit", "--boot", "--console=pipe", `--directory=${root}`],
       ...[`--machine=${name}-${process.pid.toString(36)}`, `--hostname=${name}`, network],
-    ],
+    ]) as string[],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
 }

@@ -28,6 +28,17 @@ const everything = (host: TwoHosts["phantom"]) =>
     `cat /home/${USER}/.ssh/authorized_keys 2>/dev/null; ls -la ${HOME}/runtime/trust 2>/dev/null || true`,
   ]);
 
+test("services of one name on two hosts do not meet: each host has control groups of its own", async () => {
+  const unit = `printf '[Service]\\nExecStart=/bin/sleep 60\\n' >/run/systemd/system/same.service
+    systemctl daemon-reload
+    for i in $(seq 100); do systemctl start same && systemctl stop same; systemctl reset-failed; done
+    journalctl --no-pager -u same | grep -cE 'control group|status=219' || true`;
+  const troubles = await Promise.all(
+    [lab.phantom, lab.shadow].map((host) => said(host, ["sh", "-c", unit])),
+  );
+  expect(troubles).toEqual(["0\n", "0\n"]);
+}, 60_000);
+
 test("without a terminal the fingerprint must be said, and a wrong one is refused before anything changes", async () => {
   const before = await everything(lab.shadow);
   const unsaid = await lab.shelter(lab.phantom, pairing());
