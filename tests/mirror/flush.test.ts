@@ -1,5 +1,6 @@
 /** What arrives is brought to the disk while more arrives. */
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { flush, flushWhile } from "../../lib/mirror/receive/flush.ts";
 import type { Ran } from "../../lib/machine/process.ts";
 
@@ -31,6 +32,17 @@ test("work that is over at once waits for no flush", async () => {
   const { act, asked } = machine();
   await flushWhile(act, "/", Promise.resolve(1));
   expect(asked).toEqual([]);
+});
+
+test("a process whose work is over ends at once: the sender waits for it", async () => {
+  const code = `
+    const { flushWhile } = await import(${JSON.stringify(join(import.meta.dir, "../../lib/mirror/receive/flush.ts"))});
+    const act = { run: () => process.exit(3), real: (path) => path };
+    await flushWhile(act, "/", Bun.sleep(50));`;
+  const began = performance.now();
+  const child = Bun.spawn([process.execPath, "-e", code], { stdio: ["ignore", "ignore", "pipe"] });
+  expect(await child.exited).toBe(0);
+  expect(performance.now() - began).toBeLessThan(1500);
 });
 
 test("work that fails fails as itself, also where the disk can't be flushed", async () => {

@@ -1,6 +1,7 @@
 /** What arrives goes to the disk while more arrives, so that a commit, which waits for all of it, has little left to wait for. */
 import { ShelterError } from "../../errors.ts";
 import type { Act } from "../../machine/act.ts";
+import { pause } from "../../machine/pause.ts";
 
 /** Milliseconds from one flush to the next. A kernel left alone writes nothing for half a minute (dirty_expire_centisecs). */
 const PAUSE = 2000;
@@ -19,14 +20,16 @@ export async function flushWhile<T>(
   folder: string,
   work: Promise<T>,
 ): Promise<T> {
-  const ended = work.then(
-    () => true,
-    () => true,
-  );
-  const endedAmid = (other: Promise<unknown>) => Promise.race([ended, other.then(() => false)]);
-  while (!(await endedAmid(Bun.sleep(PAUSE)))) {
+  const over = new AbortController();
+  const ended = work.finally(() => over.abort());
+  ended.catch(() => undefined);
+  while (!over.signal.aborted) {
+    // a pause that nobody ends would keep this process, and with it the sender, for its rest
+    await pause(PAUSE, over.signal);
+    if (over.signal.aborted) break;
     // a disk that can't be flushed is told of by the commit, which flushes last
-    if (await endedAmid(flush(act, folder).catch(() => undefined))) break;
+    const flushed = flush(act, folder).catch(() => undefined);
+    await Promise.race([flushed, ended]).catch(() => undefined);
   }
-  return work;
+  return ended;
 }
