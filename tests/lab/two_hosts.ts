@@ -2,13 +2,17 @@
 import { mkdirSync, readdirSync, linkSync, copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { bootHost, type LabHost, type Said } from "./host.ts";
-import { must } from "./base.ts";
+import { must, type Release } from "./base.ts";
 
 /** Who owns the homes. */
 export const USER = "op";
 export const HOME = `/home/${USER}/.mountain_shelter`;
 /** RFC 5737 documentation addresses: they route nowhere. */
-export const ADDRESS = { phantom: "198.51.100.1", shadow: "198.51.100.2" } as const;
+export const ADDRESS = {
+  phantom: "198.51.100.1",
+  shadow: "198.51.100.2",
+  attic: "198.51.100.3",
+} as const;
 export type LabName = keyof typeof ADDRESS;
 
 /** What each host is given beside what boots. */
@@ -34,6 +38,8 @@ export interface TwoHosts {
     argv: readonly string[],
     env?: Readonly<Record<string, string>>,
   ): Promise<Said>;
+  /** Boots one more on the same bridge, "attic"; it goes with the others. */
+  third(): Promise<LabHost>;
   /** Pulls both cables, or puts them back. */
   cable(connected: boolean): Promise<void>;
   stop(): Promise<void>;
@@ -50,8 +56,7 @@ export async function bootTwoHosts(bin: string, more: readonly string[] = []): P
   };
   try {
     await must(["ip", "link", "set", bridge, "up"]);
-    const boot = async (name: LabName, release: "trixie" | "bookworm") => {
-      const added = name === "shadow" ? more : [];
+    const boot = async (name: LabName, release: Release, added: readonly string[] = []) => {
       const include = [...PACKAGES, ...added];
       const mask = added.map((one) => `${one}.service`);
       const host = await bootHost({ name, release, include, bridge, user: USER, mask });
@@ -61,12 +66,12 @@ export async function bootTwoHosts(bin: string, more: readonly string[] = []): P
       await said(host, ["chown", "-R", `${USER}:${USER}`, `/home/${USER}`]);
       return host;
     };
-    const [phantom, shadow] = [await boot("phantom", "trixie"), await boot("shadow", "bookworm")];
     return {
-      phantom,
-      shadow,
+      phantom: await boot("phantom", "trixie"),
+      shadow: await boot("shadow", "bookworm", more),
       bridge,
       stop,
+      third: () => boot("attic", "bookworm"),
       shelter: (host, argv, env = {}) => {
         const [name = "shelter", ...rest] = argv;
         return host.run([`${HOME}/bin/${name}`, ...rest], { as: USER, env });
@@ -123,13 +128,23 @@ export async function bootPairedHosts(
   more: readonly string[] = [],
 ): Promise<TwoHosts> {
   const lab = await bootTwoHosts(bin, more);
-  await giveLogin(lab.phantom, lab.shadow);
-  const accept = await fingerprintOfHost(lab.shadow);
-  const pair = ["shelter", "pair", "shadow", "--address", ADDRESS.shadow, "--accept", accept];
-  const paired = await lab.shelter(lab.phantom, pair);
-  if (paired.code === 0) return lab;
-  await lab.stop();
-  throw new Error(paired.stderr + paired.stdout);
+  try {
+    await pairHosts(lab, lab.phantom, lab.shadow);
+    return lab;
+  } catch (error) {
+    await lab.stop();
+    throw error;
+  }
+}
+
+/** Pairs one host of the lab with another, as an operator with a login there would. */
+export async function pairHosts(lab: TwoHosts, one: LabHost, other: LabHost): Promise<void> {
+  await giveLogin(one, other);
+  const address = ADDRESS[other.name as LabName];
+  const accept = await fingerprintOfHost(other);
+  const pair = ["shelter", "pair", other.name, "--address", address, "--accept", accept];
+  const paired = await lab.shelter(one, pair);
+  if (paired.code !== 0) throw new Error(paired.stderr + paired.stdout);
 }
 
 /** The fingerprint that a host itself says it has. */
