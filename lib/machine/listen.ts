@@ -107,6 +107,11 @@ export function listen(options: ListenOptions, handler: Handler): Listener {
   }
   const allowed = new Set(pairing?.allow.map(plainFingerprint));
   const open = new Set<Connection>();
+  const greeting = new Map<Wire, ReturnType<typeof setTimeout>>();
+  const greeted = (wire: Wire) => {
+    clearTimeout(greeting.get(wire));
+    greeting.delete(wire);
+  };
   const begin = (wire: Wire, peer?: string) => {
     if (open.size >= limits.connections) {
       wire.terminate();
@@ -126,9 +131,17 @@ export function listen(options: ListenOptions, handler: Handler): Listener {
       wire.data = {};
       wire.timeout(0);
       if (!pairing) wire.data.connection = begin(wire);
+      // whoever does not say who it is holds a place, too, and for no longer than a head may take
+      else if (open.size + greeting.size >= limits.connections) wire.terminate();
+      else
+        greeting.set(
+          wire,
+          setTimeout(() => wire.terminate(), limits.headTime),
+        );
     },
     handshake(wire, ok) {
       if (!pairing) return;
+      greeted(wire);
       // the library has checked the chain; the list says which of its certificates is the paired one
       const print = ok ? plainFingerprint(wire.getPeerCertificate().fingerprint256) : "";
       if (!ok || !allowed.has(print)) {
@@ -143,8 +156,16 @@ export function listen(options: ListenOptions, handler: Handler): Listener {
     },
     drain: (wire) => wire.data.connection?.drained(),
     end: (wire) => wire.data.connection?.left(),
-    close: (wire) => wire.data.connection?.left(),
-    error: (wire) => wire.data.connection?.left(),
+    close(wire) {
+      greeted(wire);
+      wire.data.connection?.left();
+    },
+    // also what a callback above throws comes here: nobody would read such a connection any further
+    error(wire) {
+      greeted(wire);
+      wire.data.connection?.left();
+      wire.terminate();
+    },
   };
   let server: Bun.TCPSocketListener<State>;
   try {
@@ -179,6 +200,7 @@ export function listen(options: ListenOptions, handler: Handler): Listener {
     connections: () => open.size,
     async stop(grace) {
       server.stop(false);
+      for (const wire of greeting.keys()) wire.terminate();
       const until = performance.now() + grace;
       for (const connection of open) connection.lastRequest();
       while (open.size > 0 && performance.now() < until) await Bun.sleep(20);
