@@ -201,8 +201,10 @@ async function* pieces(
             ? { progress: flow.progress }
             : {}),
       };
-      last = now;
+      stream.awaited = false;
       yield piece;
+      stream.awaited = true;
+      last = performance.now(); // how long the client took is no step of the engine
     }
   }
   throw new StreamFault("cut", `the stream of ${engine.name} was cut`);

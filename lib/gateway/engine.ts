@@ -13,6 +13,8 @@ export interface OpenStream {
   quiet: number;
   /** Whether its silence is judged here; a peer's stream is judged by the peer, who knows what it asked. */
   readonly judged: boolean;
+  /** Whether its next bytes are waited for. Where a client does not take what has come, the silence is the client's own. */
+  awaited: boolean;
   /** Ends it. */
   readonly abort: (fault: StreamFault) => void;
 }
@@ -100,7 +102,7 @@ export class Engine {
   /** A stream was opened. */
   enter(abort: (fault: StreamFault) => void, asked: number, judged = true): OpenStream {
     const flow = { asked, slowest: 0, speaking: false };
-    const stream: OpenStream = { flow, quiet: 0, judged, abort };
+    const stream: OpenStream = { flow, quiet: 0, judged, awaited: true, abort };
     this.open.add(stream);
     this.onWake();
     return stream;
@@ -126,6 +128,7 @@ export class Engine {
   tick(elapsed: number, alone: boolean): void {
     this.quiet += elapsed;
     for (const stream of this.open) {
+      if (!stream.awaited) continue;
       stream.quiet += elapsed;
       if (!stream.judged) continue;
       // before its first sign it may wait behind others in the engine: then their progress is its own
@@ -156,7 +159,7 @@ export class Engine {
   }
 
   #stalled(stream: OpenStream): void {
-    const others = [...this.open].some((one) => one !== stream && one.quiet < LEAST);
+    const others = [...this.open].some((one) => one !== stream && one.awaited && one.quiet < LEAST);
     const now = this.now();
     this.#strikes = [...this.#strikes.filter((at) => now - at < STRIKES_WITHIN), now];
     if (!others || this.#strikes.length > 1) this.condemn("a stream stalled", false);

@@ -13,6 +13,7 @@ export async function* exchange<T>(
   read: (response: Response, stream: OpenStream) => AsyncGenerator<T, void>,
 ): AsyncGenerator<T, void> {
   const { path, body, signal } = request;
+  signal.throwIfAborted(); // what has fired already is heard by no listener
   const ending = new AbortController();
   const leave = () => ending.abort(signal.reason);
   const stream = engine.enter((fault) => ending.abort(fault), body.length);

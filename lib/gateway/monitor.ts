@@ -62,14 +62,21 @@ export async function watch(
     }
     const pause = engine.open.size > 0 || !engine.up ? rhythm.busy : rhythm.idle;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, pause);
+      let timer = setTimeout(done, pause);
+      function done(): void {
+        clearTimeout(timer);
+        // it outlives each pause: what stayed on it would add up over days
+        signal.removeEventListener("abort", done);
+        wake = () => undefined;
+        resolve();
+      }
       wake = () => {
         // a stream that opens brings the next look nearer, but looks keep their distance
         clearTimeout(timer);
-        setTimeout(resolve, Math.min(pause, rhythm.busy));
+        timer = setTimeout(done, Math.min(pause, rhythm.busy));
         wake = () => undefined;
       };
-      signal.addEventListener("abort", () => resolve(), { once: true });
+      signal.addEventListener("abort", done, { once: true });
     });
   }
 }
