@@ -1,5 +1,6 @@
 /** What a client asks for, and what that means for carrying its answer over to another engine. */
 import { Refusal } from "./errors.ts";
+import { parseJson } from "./json.ts";
 import { fields, type Fields } from "./piece.ts";
 
 /** Text that was said so far, by channel. */
@@ -45,8 +46,11 @@ const LIMITS = ["n_predict", "max_completion_tokens", "max_tokens"] as const;
 export function parseBody(bytes: Buffer): Fields {
   let body: Fields | undefined;
   try {
-    body = fields(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
-  } catch {
+    body = fields(parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+  } catch (error) {
+    if (error instanceof RangeError) {
+      throw new Refusal(400, "invalid_json", "the request's body is nested too deep");
+    }
     throw new Refusal(400, "invalid_json", "the request's body is not valid JSON");
   }
   if (!body) throw new Refusal(400, "invalid_json", "the request's body is not a JSON object");

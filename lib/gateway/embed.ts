@@ -4,6 +4,7 @@ import { readBounded } from "./bounded.ts";
 import type { Engine, OpenStream } from "./engine.ts";
 import { engineRefusal, Refusal } from "./errors.ts";
 import { exchange } from "./exchange.ts";
+import { parseJson } from "./json.ts";
 import { WHOLE_LIMIT } from "./limits.ts";
 import { wantedModel } from "./mapping.ts";
 import { fields, type Fields } from "./piece.ts";
@@ -59,7 +60,7 @@ export async function embed(
 function named(text: string, name: string | undefined): string {
   let value: Fields | undefined;
   try {
-    value = fields(JSON.parse(text));
+    value = fields(parseJson(text));
   } catch {
     value = undefined;
   }

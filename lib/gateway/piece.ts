@@ -1,4 +1,5 @@
 /** One event of an engine's stream, checked: what llama-server v0.5.0 sends for chats and completions. */
+import { parseJson } from "./json.ts";
 import { DONE, StreamFault } from "./sse.ts";
 
 /** A JSON object from outside. */
@@ -65,9 +66,9 @@ export function parsePiece(data: string): Piece | "done" {
   if (data === DONE) return "done";
   let value: unknown;
   try {
-    value = JSON.parse(data);
+    value = parseJson(data);
   } catch {
-    throw new StreamFault("malformed", "the engine sent an event that is no JSON");
+    throw new StreamFault("malformed", "the engine sent an event that is no JSON to be read");
   }
   const from = fields(value);
   if (!from) throw new StreamFault("malformed", "the engine sent an event that is no object");

@@ -50,19 +50,20 @@ async function relay(
   }
   const body = await bodyOf(kitchen, request);
   modelOf(body);
+  const asked = JSON.stringify(body);
   if (!local?.up) throw new Refusal(503, "engine_down", "this host's engine is down", 5);
   if (!local.free) throw new Refusal(429, "engine_busy", "this host's engine is busy", 1);
   const place = local.take();
   kitchen.counts.relayed++;
   if (path === "/v1/embeddings") {
     try {
-      const { status, text } = await askWhole(local, path, JSON.stringify(body), signal);
+      const { status, text } = await askWhole(local, path, asked, signal);
       return { status, headers: { "Content-Type": "application/json" }, body: text };
     } finally {
       place.giveBack();
     }
   }
-  return stream(local, path, JSON.stringify(body), signal, () => place.giveBack());
+  return stream(local, path, asked, signal, () => place.giveBack());
 }
 
 /** The engine's own names with their files' digests: a peer sees by them which answers it may carry over to here. */
@@ -82,6 +83,7 @@ async function stream(
   const leave = () => ending.abort(signal.reason);
   const open = local.enter((fault) => ending.abort(fault), body.length, false);
   signal.addEventListener("abort", leave, { once: true });
+  if (signal.aborted) leave();
   const over = () => {
     signal.removeEventListener("abort", leave);
     local.leave(open);

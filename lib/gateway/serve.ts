@@ -148,13 +148,11 @@ async function* events(
     over = true;
     yield formatEvent(errorDocument(asRefusal(house, error)));
   } finally {
-    if (!over) {
-      house.counts.left++;
-      // not waited for: what it waits for itself may end only when the connection is cut, which comes after this
-      happenings.return().catch((error: unknown) => {
-        if (!(error instanceof Left)) house.bug(error);
-      });
-    }
+    if (!over) house.counts.left++;
+    // not waited for: what it waits for itself may end only when the connection is cut, which comes after this
+    happenings.return().catch((error: unknown) => {
+      if (!(error instanceof Left)) house.bug(error);
+    });
   }
 }
 
