@@ -220,7 +220,8 @@ export class Connection {
       const keep = head.keep && this.#body?.done === true && !this.#last;
       await this.#write(reply, keep, head.method === "HEAD");
       if (gone.signal.aborted) return;
-      if (!keep) {
+      // it may have become the last one while it was given
+      if (!keep || this.#last) {
         await this.#hangUp(this.#body?.done !== true);
         return;
       }
