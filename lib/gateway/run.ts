@@ -5,10 +5,11 @@ import { createDial, type Dial } from "../machine/dial.ts";
 import { pause } from "../machine/pause.ts";
 import { listen, type Listener, type ListenLimits } from "../machine/listen.ts";
 import type { Probe } from "../machine/probe.ts";
-import { parseGatewayConfig, type EngineConfig, type GatewayConfig } from "./config.ts";
+import type { EngineConfig, GatewayConfig } from "./config.ts";
 import { noCounts, type Counts } from "./counts.ts";
 import { Engine } from "./engine.ts";
 import { errorReply, Refusal } from "./errors.ts";
+import { groundOf, readDocument, textsOf, type Ground, type Pem } from "./ground.ts";
 import { keyIn } from "./key.ts";
 import { firstModelOn } from "./mapping.ts";
 import { watch } from "./monitor.ts";
@@ -45,59 +46,78 @@ export async function runGateway(options: GatewayOptions, signal: AbortSignal): 
   const path = options.path ?? inHome.gateway(probe.home);
   const counts = noCounts();
   const began = probe.now();
+  const start = (ground: Ground) => open(options, ground, counts, began);
   let told = textsOf(probe, path);
-  let running = open(options, path, counts, began);
+  let running = start(groundOf(probe, readDocument(probe, path)));
+  /** Those whose document is no longer in force, while their answers go on. */
+  const older = new Set<Running>();
+  /** Why nobody can come in, as it was noted last. */
+  let shut = "";
   onReady?.(running.ports);
   while (!signal.aborted) {
     await pause(RELOAD, signal);
     if (signal.aborted) break;
     const now = textsOf(probe, path);
-    if (isSame(now, told)) continue;
+    if (isSame(now, told)) {
+      if (running.released) startAgain();
+      continue;
+    }
     const certificatesStay = isSame(now.slice(1), told.slice(1));
     told = now;
     try {
-      const config = parse(probe, path);
+      const config = readDocument(probe, path);
       if (certificatesStay && isSame(withoutModels(config), withoutModels(running.config))) {
         // what a peer serves may change at any time: that alone must not make engines be forgotten
         running.serve(config);
       } else {
-        const old = running;
-        old.release();
-        running = open(options, path, counts, began, config);
-        void old.stop(OLD_GRACE);
+        // read before anything is given up: what can't be read must not cost what is in force
+        const ground = groundOf(probe, config);
+        release();
+        running = start(ground);
       }
       onNote?.("the document has changed; the gateway goes on with it");
       onReady?.(running.ports);
     } catch (error) {
       onNote?.(`the document has changed, and the last good one stays: ${sayable(error)}`);
-      if (running.released) running = open(options, path, counts, began, running.config);
+      if (running.released) startAgain();
     }
   }
-  await running.stop(GRACE);
+  await Promise.all([running, ...older].map((one) => one.stop(GRACE)));
+
+  function release(): void {
+    const old = running;
+    older.add(old);
+    void old.release().finally(() => older.delete(old));
+  }
+  /** On the ground of the last good document. Where even that fails, e.g. because its port was taken meanwhile, it is tried again with each look. */
+  function startAgain(): void {
+    try {
+      running = start(running);
+      shut = "";
+      onReady?.(running.ports);
+    } catch (error) {
+      const why = sayable(error);
+      if (why !== shut) onNote?.(`nobody can come in: ${why}`);
+      shut = why;
+    }
+  }
 }
 
 /** One generation of the gateway: everything that hangs on one document. */
-interface Running {
-  readonly config: GatewayConfig;
+interface Running extends Ground {
   readonly ports: { readonly port: number; readonly peersPort?: number };
   readonly released: boolean;
   /** Goes on with another list of models. */
   serve(config: GatewayConfig): void;
-  /** Gives the ports up; open answers go on. */
-  release(): void;
+  /** Gives the ports up; open answers go on. Resolves when all of it is over. */
+  release(): Promise<void>;
   stop(grace: number): Promise<void>;
 }
 
-function open(
-  options: GatewayOptions,
-  path: string,
-  counts: Counts,
-  began: number,
-  first: GatewayConfig = parse(options.probe, path),
-): Running {
-  let config = first;
+function open(options: GatewayOptions, ground: Ground, counts: Counts, began: number): Running {
+  const { pem } = ground;
+  let { config } = ground;
   const { probe, onNote } = options;
-  const pem = pairingTexts(probe, config);
   const engines = config.engines.map((one) => engineOf(probe, one, dialFor(one, pem)));
   const pool = new Pool(engines, config.limits, () => probe.now());
   const ending = new AbortController();
@@ -151,12 +171,16 @@ function open(
     for (const one of listeners) void one.stop(0);
     throw error;
   }
-  let closing: Promise<unknown> | undefined;
   let released = false;
-  const stop = (grace: number) =>
-    (closing ??= Promise.all(listeners.map((one) => one.stop(grace))));
+  const stop = async (grace: number) => {
+    await Promise.all(listeners.map((one) => one.stop(grace)));
+    stopTicking();
+    ending.abort(new Error("over"));
+    await Promise.all(watching);
+  };
   const [clients, peers] = listeners;
   return {
+    pem,
     get config() {
       return config;
     },
@@ -169,14 +193,9 @@ function open(
     },
     release() {
       released = true;
-      void stop(OLD_GRACE);
+      return stop(OLD_GRACE);
     },
-    async stop(grace) {
-      await stop(grace);
-      stopTicking();
-      ending.abort(new Error("over"));
-      await Promise.all(watching);
-    },
+    stop,
   };
 }
 
@@ -189,26 +208,6 @@ const LISTEN: Omit<ListenLimits, "connections"> = {
   drainTime: 60_000,
 };
 
-interface Pem {
-  readonly cert: string;
-  readonly key: string;
-  readonly ca: string;
-}
-
-function pairingTexts(probe: Probe, { pairing }: GatewayConfig): Pem | undefined {
-  if (!pairing) return undefined;
-  const read = (path: string) => {
-    const text = probe.text(path);
-    if (text !== undefined) return text;
-    throw new ShelterError("certificate", `the file ${path}`, "it can't be read", [
-      "./bin/shelter",
-      "pair",
-      "--help",
-    ]);
-  };
-  return { cert: read(pairing.cert), key: read(pairing.key), ca: read(pairing.ca) };
-}
-
 function dialFor(engine: EngineConfig, pem: Pem | undefined): Dial {
   if (engine.kind === "local" || !pem) return createDial();
   // a peer has a fingerprint: the document's check saw to it
@@ -219,30 +218,6 @@ function engineOf(probe: Probe, config: EngineConfig, dial: Dial): Engine {
   const { keyFile } = config;
   const key = keyFile === undefined ? () => undefined : () => keyIn(probe.text(keyFile));
   return new Engine(config, dial, key, () => probe.now());
-}
-
-function parse(probe: Probe, path: string): GatewayConfig {
-  const reading = probe.read(path);
-  if (reading.state === "ok") return parseGatewayConfig(reading.text, path);
-  throw new ShelterError(
-    "gateway-config",
-    `the gateway's document ${path}`,
-    reading.state === "absent" ? "it is not there" : "it can't be read",
-    ["./bin/00_check_structure", "--plan"],
-  );
-}
-
-/** Everything whose change matters: the document first, then the certificates it names. */
-function textsOf(probe: Probe, path: string): readonly string[] {
-  const text = probe.text(path) ?? "";
-  let files: readonly string[] = [];
-  try {
-    const { pairing } = parseGatewayConfig(text, path);
-    files = pairing ? [pairing.cert, pairing.key, pairing.ca] : [];
-  } catch {
-    // a wrong document names nothing that could be watched
-  }
-  return [text, ...files.map((file) => probe.text(file) ?? "")];
 }
 
 function withoutModels(config: GatewayConfig): GatewayConfig {

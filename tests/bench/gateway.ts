@@ -12,7 +12,7 @@ import { type Answer, readAnswer } from "../support/read_answer.ts";
 import { serveScripted } from "../support/engine_server.ts";
 import type { Measured } from "./figure.ts";
 import { median } from "./figure.ts";
-import { startGatewayProgram, type GatewayProgram } from "./gateway_program.ts";
+import { startGatewayProgram, type GatewayProgram } from "../support/gateway_program.ts";
 
 /** Measures every figure of the gateway that needs one host only. Engines share this machine's cores with the gateway. */
 export async function figures(quick: boolean): Promise<readonly Measured[]> {

@@ -11,10 +11,15 @@ import {
 export interface EngineServer extends ScriptedEngine {
   readonly url: string;
   readonly keyFile: string;
+  /** How often its health was looked at. */
+  looks: number;
   /** Closes the port and every stream, as a killed engine does. */
   kill(): void;
   /** Opens the port again. */
   revive(): void;
+  /** Says nothing more until `thaw`, on no connection, as a stopped process does; what was sent to it waits. */
+  freeze(): void;
+  thaw(): void;
 }
 
 let made = 0;
@@ -30,6 +35,8 @@ export function serveScripted(
   const key = `engine-key-${++made}`;
   const keyFile = join(folder, key);
   writeFileSync(keyFile, `${key}\n`, { mode: 0o600 });
+  let frozen: Promise<void> | undefined;
+  let thaw = () => undefined as void;
   const open = (port: number) =>
     Bun.serve({
       hostname: "127.0.0.1",
@@ -37,7 +44,11 @@ export function serveScripted(
       idleTimeout: 0,
       async fetch(request) {
         const { pathname } = new URL(request.url);
-        if (pathname === "/health") return Response.json({ status: "ok" });
+        await frozen;
+        if (pathname === "/health") {
+          served.looks++;
+          return Response.json({ status: "ok" });
+        }
         if (request.headers.get("authorization") !== `Bearer ${key}`) {
           return Response.json(
             { error: { message: "Invalid API Key", type: "authentication_error", code: 401 } },
@@ -56,6 +67,7 @@ export function serveScripted(
           new TransformStream<Uint8Array, Uint8Array>({
             async transform(piece, controller) {
               await Bun.sleep(pace);
+              await frozen;
               controller.enqueue(piece);
             },
           }),
@@ -65,12 +77,21 @@ export function serveScripted(
     });
   let server = open(0);
   const { port } = server;
-  return Object.assign(engine, {
+  const served: EngineServer = Object.assign(engine, {
+    looks: 0,
     url: `http://127.0.0.1:${port}`,
     keyFile,
     kill: () => void server.stop(true),
     revive: () => {
       server = open(port ?? 0);
     },
+    freeze: () => {
+      frozen ??= new Promise((resolve) => (thaw = resolve));
+    },
+    thaw: () => {
+      frozen = undefined;
+      thaw();
+    },
   });
+  return served;
 }

@@ -1,17 +1,35 @@
-/** The gateway as a process of its own, so that its memory and its time are its own. Run as a program it is that process. */
+/** The gateway as a process of its own, so that its memory, its time and its end are its own. Run as a program it is that process. */
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runGateway } from "../../lib/gateway/run.ts";
 import { thisMachine } from "../../lib/machine/machine.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 
+/** Where it listens. */
+interface Ports {
+  readonly port: number;
+  readonly peersPort?: number;
+}
+
 /** A gateway that runs by itself. */
 export interface GatewayProgram {
   readonly url: string;
   readonly key: string;
+  /** Where peers come in; undefined where its document names no place for them. */
+  readonly peersPort: number | undefined;
+  /** Its document, for a test that changes it. */
+  readonly path: string;
+  /** What it told an operator so far. */
+  readonly notes: readonly string[];
+  /** How it ended; undefined while it lives. */
+  ended(): number | undefined;
   /** Resident memory in bytes. */
   memory(): number;
+  /** Open file descriptors. */
+  descriptors(): number;
+  /** The document at /shelter/status. */
+  status(): Promise<Record<string, unknown>>;
   /** Waits until all its engines are up. */
   settled(): Promise<void>;
   stop(): Promise<void>;
@@ -34,21 +52,36 @@ export async function startGatewayProgram(
   const child = Bun.spawn([process.execPath, import.meta.path, home, path], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const { value } = await child.stdout.getReader().read();
-  const { port } = JSON.parse(new TextDecoder().decode(value)) as { port: number };
+  const notes: string[] = [];
+  const { port, peersPort } = await new Promise<Ports>((resolve, reject) => {
+    void eachLine(child.stdout, (line) => {
+      const said = JSON.parse(line) as Ports | { readonly note: string };
+      if ("note" in said) notes.push(said.note);
+      else resolve(said);
+    }).then(() => reject(new Error("the gateway did not start")));
+  });
   const url = `http://127.0.0.1:${port}`;
+  const status = async () => {
+    const headers = { Authorization: `Bearer ${key}` };
+    // a connection that is kept would count among its descriptors
+    const response = await fetch(`${url}/shelter/status`, { headers, keepalive: false });
+    return (await response.json()) as Record<string, unknown>;
+  };
   return {
     url,
     key,
+    peersPort,
+    path,
+    notes,
+    status,
+    ended: () => child.exitCode ?? undefined,
     memory: () =>
       Number(/^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) *
       1024,
+    descriptors: () => readdirSync(`/proc/${child.pid}/fd`).length,
     async settled() {
       for (;;) {
-        const response = await fetch(`${url}/shelter/status`, {
-          headers: { Authorization: `Bearer ${key}` },
-        });
-        const { engines } = (await response.json()) as { engines: { state: string }[] };
+        const { engines } = (await status()) as { engines: { state: string }[] };
         if (engines.every((one) => one.state === "up")) return;
         await Bun.sleep(100);
       }
@@ -60,13 +93,28 @@ export async function startGatewayProgram(
   };
 }
 
+async function eachLine(from: ReadableStream<Uint8Array>, take: (line: string) => void) {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const bytes of from as unknown as AsyncIterable<Uint8Array>) {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    lines.forEach(take);
+  }
+}
+
 if (import.meta.main) {
   const [home = "", path = ""] = process.argv.slice(2);
   const stopping = new AbortController();
   process.on("SIGTERM", () => stopping.abort(new Error("told to stop")));
-  const onReady = (ready: { port: number }) => console.log(JSON.stringify(ready));
+  const say = (value: object) => console.log(JSON.stringify(value));
   await runGateway(
-    { probe: createProbe(thisMachine(), home, "bench"), path, onReady },
+    {
+      probe: createProbe(thisMachine(), home, "bench"),
+      path,
+      onReady: say,
+      onNote: (note) => say({ note }),
+    },
     stopping.signal,
   );
 }
