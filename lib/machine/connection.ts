@@ -21,7 +21,7 @@ export class Slow extends Error {}
 /** The client has left. */
 export class Left extends Error {}
 
-/** Bytes of a body that nobody has asked for yet: then the socket is paused. */
+/** Bytes of a body that nobody has asked for yet: then the socket is paused. Bytes of further requests ahead of their turn: then it is cut. */
 const AHEAD = 64 * 1024;
 /** How long bytes are read and thrown away after a refusal, so that the client gets to read it, in milliseconds. */
 const LINGER = 1000;
@@ -132,9 +132,9 @@ export class Connection {
 
   #takeBody(bytes: Buffer): void {
     if (!this.#body || this.#body.done) {
-      // a request ahead of its turn waits; more than a head of it stops the reading
+      // a request ahead of its turn waits. Reading no further would hide that the client has left, and its answer would be worked on for nobody
       this.#bytes = Buffer.concat([this.#bytes, bytes]);
-      if (this.#bytes.length > this.options.limits.head) this.#pause();
+      if (this.#bytes.length > AHEAD) this.cut();
       return;
     }
     try {
@@ -198,6 +198,7 @@ export class Connection {
   }
 
   async #answer(head: Head): Promise<void> {
+    if (this.#state !== "request") return; // what came with its head was refused already
     const gone = new AbortController();
     this.#gone = gone;
     const question = head.target.indexOf("?");
