@@ -1,5 +1,13 @@
 /** One connection of a client: reads requests, writes answers, and lets neither side wait or send without end. */
-import { BodyReader, formatHead, headEnd, parseHead, Unreadable, type Head } from "./http1.ts";
+import {
+  BodyReader,
+  formatHead,
+  Gathered,
+  headEnd,
+  parseHead,
+  Unreadable,
+  type Head,
+} from "./http1.ts";
 import type { Handler, Incoming, ListenOptions, Reply } from "./listen.ts";
 
 /** What a connection needs of a socket. */
@@ -34,8 +42,7 @@ export class Connection {
   #state: "head" | "request" | "deaf" | "over" = "head";
   #bytes: Buffer = Buffer.alloc(0);
   #body: BodyReader | undefined;
-  #pieces: Buffer[] = [];
-  #held = 0;
+  #held = new Gathered();
   #paused = false;
   #wake: (() => void) | undefined;
   #writable: (() => void) | undefined;
@@ -123,8 +130,7 @@ export class Connection {
     this.#bytes = Buffer.alloc(0);
     clearTimeout(this.#timer);
     this.#state = "request";
-    this.#pieces = [];
-    this.#held = 0;
+    this.#held = new Gathered();
     this.#body = new BodyReader(head.body);
     if (rest.length > 0) this.#takeBody(rest);
     void this.#answer(head);
@@ -138,10 +144,7 @@ export class Connection {
       return;
     }
     try {
-      for (const piece of this.#body.push(bytes)) {
-        this.#pieces.push(piece);
-        this.#held += piece.length;
-      }
+      for (const piece of this.#body.push(bytes)) this.#held.add(piece);
     } catch (error) {
       this.#gone.abort(error);
       void this.#refuseFor(error);
@@ -149,7 +152,7 @@ export class Connection {
     }
     if (this.#body.done) {
       this.#bytes = this.#body.rest;
-    } else if (!this.#wake && this.#held > AHEAD) {
+    } else if (!this.#wake && this.#held.length > AHEAD) {
       this.#pause();
     }
     this.#wake?.();
@@ -179,7 +182,7 @@ export class Connection {
     }, this.options.limits.bodyTime);
     try {
       while (this.#body && !this.#body.done) {
-        if (this.#held > limit) throw new TooLarge("the body is too large");
+        if (this.#held.length > limit) throw new TooLarge("the body is too large");
         if (late) throw new Slow("the body took too long");
         this.#gone.signal.throwIfAborted();
         const more = new Promise<void>((resolve) => (this.#wake = resolve));
@@ -191,10 +194,8 @@ export class Connection {
       this.#wake = undefined;
     }
     this.#gone.signal.throwIfAborted();
-    if (this.#held > limit) throw new TooLarge("the body is too large");
-    const whole = Buffer.concat(this.#pieces);
-    this.#pieces = [];
-    return whole;
+    if (this.#held.length > limit) throw new TooLarge("the body is too large");
+    return this.#held.take();
   }
 
   async #answer(head: Head): Promise<void> {

@@ -106,7 +106,7 @@ export class BodyReader {
     this.done = body === 0;
   }
 
-  /** The pieces of the body in these bytes. They are copies. @throws Unreadable */
+  /** The pieces of the body in these bytes, as views of them. @throws Unreadable */
   push(bytes: Buffer): Buffer[] {
     const pieces: Buffer[] = [];
     let from = bytes;
@@ -120,7 +120,7 @@ export class BodyReader {
 
   #data(from: Buffer, pieces: Buffer[]): Buffer {
     const taken = Math.min(this.#left, from.length);
-    pieces.push(Buffer.from(from.subarray(0, taken)));
+    pieces.push(from.subarray(0, taken));
     this.#left -= taken;
     if (this.#left === 0) {
       if (this.#chunked) this.#place = "after";
@@ -131,7 +131,8 @@ export class BodyReader {
 
   #between(from: Buffer): Buffer {
     const end = from.indexOf(10);
-    this.#line = Buffer.concat([this.#line, end < 0 ? from : from.subarray(0, end + 1)]);
+    const part = end < 0 ? from : from.subarray(0, end + 1);
+    this.#line = this.#line.length === 0 ? part : Buffer.concat([this.#line, part]);
     if (this.#line.length > LINE) throw new Unreadable(400, "a chunk's line is too long");
     if (end < 0) return from.subarray(from.length);
     const line = this.#line.toString("latin1");
@@ -149,6 +150,36 @@ export class BodyReader {
       this.#place = this.#left === 0 ? "trailer" : "data";
     }
     return from.subarray(end + 1);
+  }
+}
+
+/** Bytes put together in one place: a body that comes in pieces of a byte takes no more memory than one that comes at once. */
+export class Gathered {
+  #bytes: Buffer = Buffer.alloc(0);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Copies a piece behind those before it. */
+  add(piece: Uint8Array): void {
+    const length = this.#length + piece.length;
+    if (length > this.#bytes.length) {
+      const room = Buffer.allocUnsafe(Math.max(length, 2 * this.#bytes.length));
+      this.#bytes.copy(room, 0, 0, this.#length);
+      this.#bytes = room;
+    }
+    this.#bytes.set(piece, this.#length);
+    this.#length = length;
+  }
+
+  /** All of them; then there are none. */
+  take(): Buffer {
+    const whole = this.#bytes.subarray(0, this.#length);
+    this.#bytes = Buffer.alloc(0);
+    this.#length = 0;
+    return whole;
   }
 }
 
