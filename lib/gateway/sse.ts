@@ -26,6 +26,8 @@ export class EventReader {
   #rest = "";
   #data = "";
   #has = false;
+  /** Characters since the last event, comments included: these may keep a stream alive, but not for ever. */
+  #since = 0;
 
   /** The data of each event that is whole after these bytes. @throws StreamFault "malformed" for bytes that are no UTF-8, "oversized" */
   push(bytes: Uint8Array): string[] {
@@ -36,6 +38,7 @@ export class EventReader {
       throw new StreamFault("malformed", "the engine sent bytes that are no UTF-8");
     }
     const events: string[] = [];
+    this.#since += text.length;
     this.#rest += text;
     let from = 0;
     for (;;) {
@@ -47,7 +50,10 @@ export class EventReader {
       );
       from = end + 1;
       if (line === "") {
-        if (this.#has) events.push(this.#data);
+        if (this.#has) {
+          events.push(this.#data);
+          this.#since = this.#rest.length - from;
+        }
         this.#data = "";
         this.#has = false;
       } else if (line.startsWith("data:")) {
@@ -57,7 +63,7 @@ export class EventReader {
       }
     }
     this.#rest = this.#rest.slice(from);
-    if (this.#rest.length + this.#data.length > EVENT_LIMIT) {
+    if (this.#since > EVENT_LIMIT) {
       throw new StreamFault("oversized", "the engine sent an event without end");
     }
     return events;

@@ -39,3 +39,14 @@ test("a line without end is given up, as are bytes that are no text", () => {
   }).toThrow(StreamFault);
   expect(() => new EventReader().push(Buffer.from([0xc3, 0x28]))).toThrow(StreamFault);
 });
+
+test("comments keep a stream open, but none that has nothing else is read for ever", () => {
+  const comments = Buffer.from(": still there\n\n".repeat(10_000));
+  const events = Buffer.concat([comments, Buffer.from("data: x\n\n")]);
+  const speaking = new EventReader();
+  for (let i = 0; i < 100; i++) expect(speaking.push(events)).toEqual(["x"]);
+  const silent = new EventReader();
+  expect(() => {
+    for (let i = 0; i < 100; i++) silent.push(comments);
+  }).toThrow(StreamFault);
+});
