@@ -77,8 +77,10 @@ export class Fold {
     for (const call of (delta["tool_calls"] ?? []) as readonly Fields[])
       addCall(choice.calls, call);
     const logprobs = fields(from["logprobs"])?.["content"];
-    if (Array.isArray(logprobs))
-      choice.logprobs = [...(choice.logprobs ?? []), ...(logprobs as unknown[])];
+    if (Array.isArray(logprobs)) {
+      choice.logprobs ??= [];
+      for (const one of logprobs as unknown[]) choice.logprobs.push(one);
+    }
     if (from["finish_reason"] != null) choice.finish = from["finish_reason"];
   }
 }

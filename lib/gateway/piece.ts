@@ -46,6 +46,8 @@ export interface Progress {
 
 /** One event. */
 export interface Piece {
+  /** Characters of the event. */
+  readonly size: number;
   readonly id: string;
   readonly created: number;
   readonly model: string;
@@ -89,6 +91,7 @@ export function parsePiece(data: string): Piece | "done" {
   const timings = parseTimings(from["timings"]);
   const progress = parseProgress(from["prompt_progress"]);
   return {
+    size: data.length,
     id: text(from["id"], 200),
     created: count(from["created"]),
     model: text(from["model"], 200),
@@ -100,7 +103,7 @@ export function parsePiece(data: string): Piece | "done" {
   };
 }
 
-const NOTHING: Piece = { id: "", created: 0, model: "", added: [] };
+const NOTHING: Piece = { size: 0, id: "", created: 0, model: "", added: [] };
 
 function parseAdded(value: unknown): Added {
   const choice = fields(value);

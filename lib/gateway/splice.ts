@@ -4,7 +4,7 @@
  */
 import { wholeMessage, type Ask, type Said } from "./ask.ts";
 import type { Added, Fields, Piece, Progress, Timings, Usage } from "./piece.ts";
-import { ANSWER_LIMIT, IDLE_EVENTS } from "./limits.ts";
+import { ANSWER_EVENTS, ANSWER_LIMIT, IDLE_EVENTS, KEPT_LIMIT } from "./limits.ts";
 import { StreamFault } from "./sse.ts";
 import { joinedTimings, joinedUsage, type Part } from "./usage.ts";
 
@@ -48,6 +48,9 @@ export class Splicer {
   #part: Part = { tokens: 0 };
   #idle = 0;
   #size = 0;
+  #events = 0;
+  /** Characters of the events that are collected before any is shown. */
+  #kept = 0;
 
   constructor(
     readonly ask: Ask,
@@ -89,6 +92,8 @@ export class Splicer {
       this.#other = false;
       this.#parts = [];
       this.#size = 0;
+      this.#events = 0;
+      this.#kept = 0;
       if (!this.ask.stream) this.#roles.clear();
     } else {
       this.#parts.push({ ...this.#part, tokens: this.#said.tokens - sum(this.#parts) });
@@ -113,7 +118,14 @@ export class Splicer {
       this.#add(fresh, piece, chunks);
     }
     this.#idle = empty ? this.#idle + 1 : 0;
-    if (this.#idle > IDLE_EVENTS || this.#size > ANSWER_LIMIT) {
+    this.#events++;
+    if (this.ask.holds !== "nothing" || !this.ask.stream) this.#kept += piece.size;
+    if (
+      this.#idle > IDLE_EVENTS ||
+      this.#size > ANSWER_LIMIT ||
+      this.#events > ANSWER_EVENTS ||
+      this.#kept > KEPT_LIMIT
+    ) {
       throw new StreamFault("oversized", "the engine's answer has no end");
     }
     return chunks;
@@ -222,7 +234,7 @@ export class Splicer {
       };
       this.#part = { ...this.#part, tokens: this.#said.tokens - sum(this.#parts) };
     }
-    if (finish !== undefined) {
+    if (finish !== undefined && !this.#finished.has(index)) {
       this.#finished.set(index, finish);
       this.#tail.push(this.#chunk(index, {}, { finish_reason: finish }));
     }
