@@ -75,3 +75,15 @@ export function engineRefusal(status: number, body: string): Refusal {
   }
   return new Refusal(status, kind, message);
 }
+
+/** What is noted of an error that should not happen. */
+export function bugNote(error: unknown): string {
+  return `an error that should not happen: ${placeOf(error)}`;
+}
+
+/** An error's kind and place: its message may quote what a client sent. */
+export function placeOf(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const frame = error.stack?.split("\n").find((line) => line.trim().startsWith("at "));
+  return `${error.name} ${frame?.trim() ?? ""}`;
+}

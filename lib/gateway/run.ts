@@ -8,7 +8,7 @@ import type { Probe } from "../machine/probe.ts";
 import type { EngineConfig, GatewayConfig } from "./config.ts";
 import { noCounts, type Counts } from "./counts.ts";
 import { Engine } from "./engine.ts";
-import { errorReply, Refusal } from "./errors.ts";
+import { bugNote, errorReply, placeOf, Refusal } from "./errors.ts";
 import { groundOf, readDocument, textsOf, type Ground, type Pem } from "./ground.ts";
 import { keyIn } from "./key.ts";
 import { firstModelOn } from "./mapping.ts";
@@ -138,8 +138,7 @@ function open(options: GatewayOptions, ground: Ground, counts: Counts, began: nu
     counts,
     key: () => keyIn(probe.text(config.listen.keyFile)),
     status: () => statusOf(config, pool, counts, began, probe.now()),
-    // an error's message may quote what a client sent: only its kind and place are noted
-    bug: (error) => onNote?.(`an error that should not happen: ${placeOf(error)}`),
+    bug: (error) => onNote?.(bugNote(error)),
   };
   const refuse = (status: number, why: string) =>
     errorReply(new Refusal(status, "unreadable_request", why));
@@ -231,10 +230,4 @@ function isSame(one: unknown, other: unknown): boolean {
 
 function sayable(error: unknown): string {
   return error instanceof ShelterError ? `${error.what}: ${error.why}` : placeOf(error);
-}
-
-function placeOf(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error;
-  const frame = error.stack?.split("\n").find((line) => line.trim().startsWith("at "));
-  return `${error.name} ${frame?.trim() ?? ""}`;
 }

@@ -1,10 +1,12 @@
 /** `shelter gateway run`: the gateway as a service. Keeps its document as this host is, and serves by it. */
 import { ShelterError } from "../errors.ts";
+import { bugNote } from "../gateway/errors.ts";
 import { runGateway } from "../gateway/run.ts";
 import { inHome } from "../keep/home.ts";
 import { takeLock } from "../keep/lock.ts";
 import type { Notifier } from "../machine/notify.ts";
 import { pause } from "../machine/pause.ts";
+import { onStray } from "../machine/stray.ts";
 import type { CallContext } from "../unit.ts";
 import { gatewayDocument, mayWrite } from "./gateway_document.ts";
 import { gatewayFacts, peersPem } from "./gateway_facts.ts";
@@ -35,6 +37,8 @@ export async function runGatewayService(context: CallContext, notifier: Notifier
   const over = new AbortController();
   const until = AbortSignal.any([signal, over.signal]);
   let alive: ReturnType<typeof setInterval> | undefined;
+  // a mistake in one answer must not cost all others theirs
+  const noMoreStrays = onStray((error) => say.line(bugNote(error)));
   try {
     ensureKey(context, inServices.gatewayKey(probe.home));
     // its peers are asked once it listens: a dead one would hold up the start
@@ -61,6 +65,7 @@ export async function runGatewayService(context: CallContext, notifier: Notifier
   } finally {
     clearInterval(alive);
     over.abort(new Error("over"));
+    noMoreStrays();
     await lock.release();
   }
 }
