@@ -36,20 +36,16 @@ test("an engine that falls silent amid an answer that is waited for has stalled,
     scriptedEngine({ tokens: TOKENS }),
   ]);
   const [engine] = kitchen.engines;
-  const { happenings, served } = answer(
-    kitchen,
-    parseAsk("chat", CHAT),
-    new AbortController().signal,
-  );
+  const answering = answer(kitchen, parseAsk("chat", CHAT), new AbortController().signal);
   const reading = (async () => {
-    for await (const _ of happenings);
+    for await (const _ of answering.happenings);
   })();
   await Bun.sleep(100);
   engine?.tick(MOST + 1, false);
   await reading;
   kitchen.stop();
   expect(engine?.up).toBe(false);
-  expect(served().served_by).toEqual(["a", "b"]);
+  expect(answering.served().served_by).toEqual(["a", "b"]);
 });
 
 test("nothing is asked for a client that has left before", async () => {

@@ -94,16 +94,16 @@ async function until(what: () => boolean | Promise<boolean>): Promise<void> {
   }
 }
 
-function request(path: string, body: object): string {
+function wish(path: string, body: object): string {
   const text = JSON.stringify(body);
   return `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${gateway.key}\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
 }
 
 const CHAT = { messages: [{ role: "user", content: "Go" }] };
 const WISHES: Readonly<Record<string, () => string>> = {
-  "a stream": () => request("/v1/chat/completions", { ...CHAT, stream: true }),
-  "a whole answer": () => request("/v1/chat/completions", CHAT),
-  "an embedding": () => request("/v1/embeddings", { input: "Go" }),
+  "a stream": () => wish("/v1/chat/completions", { ...CHAT, stream: true }),
+  "a whole answer": () => wish("/v1/chat/completions", CHAT),
+  "an embedding": () => wish("/v1/embeddings", { input: "Go" }),
 };
 const LEAVES: Readonly<Record<string, (socket: Socket) => unknown>> = {
   "closes its side": (socket) => socket.end(),
