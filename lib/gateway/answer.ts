@@ -210,8 +210,8 @@ async function* pieces(
   throw new StreamFault("cut", `the stream of ${engine.name} was cut`);
 }
 
-/** How long an engine that says it is busy is left alone, at most, in milliseconds. */
-const BUSY = 5000;
+/** How long an engine that says it is busy is left alone, whatever it says of that, in milliseconds. */
+const [BUSY_LEAST, BUSY_MOST] = [250, 5000];
 
 async function refuse(engine: Engine, response: Response): Promise<never> {
   const { status } = response;
@@ -219,7 +219,7 @@ async function refuse(engine: Engine, response: Response): Promise<never> {
   const refusal = engineRefusal(status, text);
   if (status === 429) {
     const seconds = Number(response.headers.get("retry-after")) || 1;
-    engine.busyUntil = engine.now() + Math.min(BUSY, seconds * 1000);
+    engine.busyUntil = engine.now() + Math.min(BUSY_MOST, Math.max(BUSY_LEAST, seconds * 1000));
     throw new StreamFault("busy", `${engine.name} is busy`);
   }
   if (status === 503) throw new StreamFault("gave-up", `${engine.name}: ${refusal.message}`);

@@ -119,7 +119,7 @@ function open(options: GatewayOptions, ground: Ground, counts: Counts, began: nu
   let { config } = ground;
   const { probe, onNote } = options;
   const engines = config.engines.map((one) => engineOf(probe, one, dialFor(one, pem)));
-  const pool = new Pool(engines, config.limits, () => probe.now());
+  const pool = new Pool(engines, config.limits, steady);
   const ending = new AbortController();
   const stopTicking = pool.start();
   const watching = engines.map((engine) =>
@@ -216,7 +216,12 @@ function dialFor(engine: EngineConfig, pem: Pem | undefined): Dial {
 function engineOf(probe: Probe, config: EngineConfig, dial: Dial): Engine {
   const { keyFile } = config;
   const key = keyFile === undefined ? () => undefined : () => keyIn(probe.text(keyFile));
-  return new Engine(config, dial, key, () => probe.now());
+  return new Engine(config, dial, key, steady);
+}
+
+/** What waits are measured by: a clock that is set, by an hour or by summer time, makes no wait longer or shorter. Milliseconds since this process began. */
+function steady(): number {
+  return performance.now();
 }
 
 function withoutModels(config: GatewayConfig): GatewayConfig {
