@@ -7,24 +7,25 @@ import type { ServedModel } from "./config.ts";
 import { askWhole } from "./embed.ts";
 import type { Engine } from "./engine.ts";
 import { errorReply, Refusal } from "./errors.ts";
-import { bodyOf, json } from "./serve.ts";
+import { bodyOf, json, type House } from "./serve.ts";
 import { StreamFault } from "./sse.ts";
 
 const STREAMS = new Set(["/v1/chat/completions", "/v1/completions"]);
 
 /** Answers a request of a paired peer. Only a cut connection tells it of a failure amid a stream. */
 export async function serveRelay(
-  kitchen: Kitchen,
+  house: Pick<House, keyof Kitchen | "bug">,
   local: Engine | undefined,
   request: Incoming,
 ): Promise<Reply> {
   try {
-    return await relay(kitchen, local, request);
+    return await relay(house, local, request);
   } catch (error) {
     if (error instanceof Left) throw error;
     if (error instanceof Refusal) return errorReply(error);
     if (error instanceof StreamFault)
       return errorReply(new Refusal(503, "engine_down", error.message, 5));
+    if (!request.signal.aborted) house.bug(error);
     throw error;
   }
 }

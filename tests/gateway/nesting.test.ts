@@ -49,7 +49,7 @@ test("a request that is nested too deep is the client's fault, at both doors", a
     const request = asking(path, `${CHAT.slice(0, -1)},"deep":${DEEP}}`);
     for (const serve of [
       serveClient(house, request),
-      serveRelay(kitchen, kitchen.engines[0], request),
+      serveRelay(house, kitchen.engines[0], request),
     ]) {
       const reply = await serve;
       expect(reply.status).toBe(400);
