@@ -27,7 +27,7 @@ export interface SpawnOptions {
 /** A started program. */
 export interface Child {
   readonly pid: number;
-  /** Sends a signal to the program and all that it started. */
+  /** Sends a signal to the program and all that it started; to one that is gone, or that is not ours to signal, nothing. */
   kill(signal: NodeJS.Signals): void;
   /** Writes to its standard input, where that was kept open; does nothing once it has ended. */
   tell(text: string): void;
@@ -109,7 +109,9 @@ export const spawnProcess: Spawn = (argv, options) => {
       try {
         process.kill(options.terminal ? started.pid : -started.pid, signal);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+        // gone, or root's (sudo): called where a signal is heard or at our own exit, and what that throws would end us amid a run
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== "ESRCH" && code !== "EPERM") throw error;
       }
     },
     tell: (text) => void (started.stdin?.writable && started.stdin.write(text)),
@@ -131,15 +133,20 @@ function inputOf({ input, keepInput }: SpawnOptions): "ignore" | "pipe" {
 /** A file whose next byte to be read is the one at `from`: Node knows no seek, and who inherits it goes on from where we stopped reading. */
 async function openedAt({ path, from }: InputFile, signal?: AbortSignal): Promise<number> {
   const file = openSync(path, "r");
-  const buffer = Buffer.allocUnsafe(Math.min(from, 8 * 1024 * 1024));
-  for (let at = 0; at < from;) {
-    const read = readSync(file, buffer, 0, Math.min(buffer.length, from - at), null);
-    if (read === 0 || signal?.aborted === true) break;
-    at += read;
-    // a Ctrl-C amid tens of gigabytes is heard
-    await new Promise((resolve) => setImmediate(resolve));
+  try {
+    const buffer = Buffer.allocUnsafe(Math.min(from, 8 * 1024 * 1024));
+    for (let at = 0; at < from;) {
+      const read = readSync(file, buffer, 0, Math.min(buffer.length, from - at), null);
+      if (read === 0 || signal?.aborted === true) break;
+      at += read;
+      // a Ctrl-C amid tens of gigabytes is heard
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return file;
+  } catch (error) {
+    closeSync(file);
+    throw error;
   }
-  return file;
 }
 
 /** Limits of one finished run. */

@@ -1,5 +1,6 @@
 /** What a started program says: line by line, bounded, and whatever the listener does its end is seen. */
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { collect, spawnProcess } from "../../lib/machine/process.ts";
 
 const run = (script: string, onLine?: (line: string) => void) =>
@@ -41,4 +42,40 @@ test("a file is read as standard input from the byte that was said, also behind 
     });
     expect(ran.stdout).toBe(whole.slice(from));
   }
+});
+
+test("a program that is root's, as sudo is, can't be signalled: that ends neither the run nor us", async () => {
+  const stop = new AbortController();
+  const refuses = spyOn(process, "kill").mockImplementation(() => {
+    throw Object.assign(new Error("kill EPERM"), { code: "EPERM" });
+  });
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => unhandled.push(error);
+  process.on("uncaughtException", note);
+  try {
+    const ran = collect(spawnProcess, ["/bin/sh", "-c", "sleep 0.3; echo over"], {
+      env: { PATH: "/usr/bin:/bin" },
+      signal: stop.signal,
+    });
+    stop.abort(new Error("Ctrl-C"));
+    expect((await ran).stdout).toBe("over\n");
+    expect(refuses).toHaveBeenCalled();
+  } finally {
+    process.off("uncaughtException", note);
+    refuses.mockRestore();
+  }
+  expect(unhandled).toEqual([]);
+});
+
+test("a file that can't be read through leaves no handle open", async () => {
+  const open = () => readdirSync("/proc/self/fd").length;
+  const before = open();
+  for (let turn = 0; turn < 5; turn++) {
+    const ran = collect(spawnProcess, ["/bin/cat"], {
+      env: { PATH: "/usr/bin:/bin" },
+      inputFile: { path: "/tmp", from: 10 },
+    });
+    await expect(ran).rejects.toThrow("EISDIR");
+  }
+  expect(open()).toBe(before);
 });
