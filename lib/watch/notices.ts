@@ -1,4 +1,5 @@
 /** How an alert reaches the person beside the banner: a desktop notification, and the operator's own command. */
+import { asFailure, readable } from "../errors.ts";
 import { ALLOW_COMMAND, isCommandAllowed } from "../hosts/alert_command.ts";
 import type { Config } from "../hosts/settings.ts";
 import { readConfig } from "../hosts/config.ts";
@@ -20,7 +21,12 @@ export function createTelling(hands: Hands): {
   let queue: Promise<void> = Promise.resolve();
   const after = async (before: Promise<void>, notice: Notice) => {
     await before;
-    await Promise.all([onDesktop(hands, notice), byCommand(hands, notice)]);
+    const told = await Promise.allSettled([onDesktop(hands, notice), byCommand(hands, notice)]);
+    for (const one of told) {
+      if (one.status === "fulfilled") continue;
+      const { what, why } = asFailure(readable(one.reason));
+      hands.say.line(`An alert could not be told: ${what}: ${why}`);
+    }
   };
   return {
     tell(notice) {

@@ -129,3 +129,39 @@ test("a shared.cfg that can't be used stops no alert from being said", async () 
   expect(lines[0]).toContain("fail: the engine is given up");
   expect(lines[1]).toContain("shared.cfg can't be used");
 });
+
+test("a notice that can't be told at all is said in the log, ends nothing, and the next one is told", async () => {
+  world.write(`${FAKE_HOME}/shared.cfg`, COMMAND);
+  world.write("/run/user/1000/bus", "");
+  const probe = createProbe(world.machine, FAKE_HOME, "phantom");
+  const act = createAct(world.machine, probe);
+  allowCommand(probe, act, ARGV);
+  let failing = true;
+  const run: typeof act.run = (argv, options) => {
+    if (!failing) return act.run(argv, options);
+    return Promise.reject(
+      Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" }),
+    );
+  };
+  const say = { line: (text: string) => void lines.push(text), detail: () => undefined };
+  const telling = createTelling({
+    probe,
+    act: { ...act, run },
+    say: { ...say, progress: () => undefined, stream: () => undefined },
+  });
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => unhandled.push(error);
+  process.on("unhandledRejection", note);
+  try {
+    telling.tell(notice);
+    await Bun.sleep(50); // a rejection that nobody takes is told a turn later
+    failing = false;
+    telling.tell(notice);
+    await telling.idle();
+  } finally {
+    process.off("unhandledRejection", note);
+  }
+  expect(unhandled).toEqual([]);
+  expect(lines.join("\n")).toContain("could not be told: writing a file: too many files are open");
+  expect(heard.map(({ argv }) => argv[0])).toContain(PROGRAM);
+});
