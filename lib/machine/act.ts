@@ -259,9 +259,13 @@ export function createAct(machine: Machine, probe: Probe): Act {
       if (machine.root === "") endProcess(pid);
     },
     receive: async (path, receiving) => {
-      const received = await receive(opened(path), receiving);
-      own(path);
-      return received;
+      const real = opened(path);
+      try {
+        return await receive(real, receiving);
+      } finally {
+        // also what came of a stream that broke off: the owner's next run goes on with it
+        if (existsSync(real)) own(path);
+      }
     },
     download: (url, to, options) => download(machine.fetch, url, opened(to), options),
     askSocket: (path, line, patience) => askSocket(at(path), line, patience),

@@ -20,7 +20,7 @@ export interface Receiving {
   readonly bytes: AsyncIterable<Uint8Array>;
   /** Longest wait for the next bytes, in milliseconds: a sender that stalls must not hold anything up. */
   readonly patience: number;
-  /** Told how large the file is by now, a few times a second at most. */
+  /** Told how far it is by now, every two seconds where it moves: also while what stands is read again. */
   readonly onBytes?: (size: number) => void;
 }
 
@@ -34,6 +34,8 @@ export interface Received {
 const CHUNK = 512 * 1024;
 /** Bytes after which the disk is told to take what came, while more comes. */
 const FLUSH = 64 * 1024 * 1024;
+/** Milliseconds between two words on how far it is. */
+const SAY = 2000;
 
 /**
  * Writes `bytes` into the file at `path` (a real path; no link is followed), made 0600 where missing. A stream that ends early leaves what came, to go on from.
@@ -58,11 +60,21 @@ export async function receive(
     const hasher = new Bun.CryptoHasher("sha256");
     const buffer = Buffer.allocUnsafe(CHUNK);
     let size = 0;
+    let told = performance.now();
+    const tell = () => {
+      const now = performance.now();
+      if (now - told < SAY) return;
+      told = now;
+      onBytes?.(size);
+    };
     while (size < from) {
       const read = readSync(file, buffer, 0, Math.min(CHUNK, from - size), size);
       if (read === 0) break;
       hasher.update(buffer.subarray(0, read));
       size += read;
+      tell();
+      // tens of gigabytes: what is said must go out meanwhile, and a hang-up be heard
+      await new Promise((resolve) => setImmediate(resolve));
     }
     let flushed = size;
     let waiting = 0;
@@ -72,9 +84,9 @@ export async function receive(
       hasher.update(piece);
       size += waiting;
       waiting = 0;
+      tell();
       if (size - flushed < FLUSH) return;
       flushed = size;
-      onBytes?.(size);
       // what can't be flushed is told by the flush before it goes live
       flushing ??= new Promise<void>((resolve) => fdatasync(file, () => resolve())).then(
         () => void (flushing = undefined),

@@ -2,39 +2,68 @@
 import { ShelterError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
 import { destination } from "../peer/channel.ts";
+import { duration } from "../report/text.ts";
 import type { Trust } from "../trust/offer.ts";
 import type { CallContext } from "../unit.ts";
-import { ask, type Connection, mirrorFailure } from "./talk.ts";
+import { ANSWER, ask, type Connection, mirrorFailure } from "./talk.ts";
 import { documentOf, type SentModel } from "./wire.ts";
 
-/** Sends a model. It is hashed over there as it is written; whether it is right the commit says. Gone by now, it is not sent. */
+/**
+ * Sends a model. It is hashed over there as it is written; whether it is right the commit says. Gone or of another size by now, it is not sent.
+ * @param patience milliseconds after which a peer that takes no further byte is given up: its disk or its program hangs, and nothing else would tell.
+ */
 export async function sendModel(
   context: CallContext,
   trust: Trust,
   connection: Connection,
   { sha256, bytes }: SentModel,
+  patience = ANSWER,
 ): Promise<void> {
   const { probe, act, say, signal } = context;
+  const what = `sending to ${trust.name}`;
   const path = inHome.store(probe.home, sha256);
-  if (probe.stat(path)?.kind !== "file") return;
+  const isThere = () => {
+    const entry = probe.stat(path);
+    return entry?.kind === "file" && entry.size === bytes;
+  };
+  if (!isThere()) return;
   const there = sizeIn(await ask(act, connection.argv, trust, ["arrived", sha256], { signal }));
   const from = there <= bytes ? there : 0;
+  if (!isThere()) return;
   const words = ["model", sha256, String(bytes), String(from)];
-  const ran = await act.run([...connection.argv, "--", destination(trust), ...words], {
-    timeout: 0,
-    signal,
-    keep: 64 * 1024,
-    inputFile: { path: act.real(path), from },
-    onLine: (line, stream) => {
-      const at = stream === "stdout" ? /"bytes":(\d{1,15})\b/.exec(line)?.[1] : undefined;
-      if (at !== undefined) say.progress(`model to ${trust.name}`, Number(at), bytes, "B");
-    },
-  });
-  if (ran.code !== 0) throw mirrorFailure(trust, `sending to ${trust.name}`, ran);
+  const silence = new AbortController();
+  let clock: ReturnType<typeof setTimeout> | undefined;
+  const wait = () => {
+    clearTimeout(clock);
+    clock = setTimeout(() => silence.abort(), patience);
+  };
+  let most = -1;
+  const ran = await act
+    .run([...connection.argv, "--", destination(trust), ...words], {
+      timeout: 0,
+      signal: AbortSignal.any([signal, silence.signal]),
+      keep: 64 * 1024,
+      inputFile: { path: act.real(path), from },
+      onStart: wait, // not before: finding the place in a large file takes its own time
+      onLine: (line, stream) => {
+        const said = stream === "stdout" ? /"bytes":(\d{1,15})\b/.exec(line)?.[1] : undefined;
+        const at = Math.min(Number(said ?? -1), bytes);
+        if (at <= most) return;
+        most = at;
+        wait();
+        say.progress(`model to ${trust.name}`, at, bytes, "B");
+      },
+    })
+    .finally(() => clearTimeout(clock));
+  if (silence.signal.aborted && !signal.aborted) {
+    const why = `${trust.name} takes nothing: for ${duration(patience)} no byte of the model went on`;
+    throw new ShelterError("peer-stalls", what, why, ["./bin/shelter", "status"]);
+  }
+  if (ran.code !== 0) throw mirrorFailure(trust, what, ran);
 
   function sizeIn(text: string): number {
     const said = documentOf(text, trust.name)["bytes"];
     if (typeof said === "number" && Number.isSafeInteger(said) && said >= 0) return said;
-    throw new ShelterError("peer-answer", `sending to ${trust.name}`, "its answer holds no size");
+    throw new ShelterError("peer-answer", what, "its answer holds no size");
   }
 }

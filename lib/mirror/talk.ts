@@ -46,7 +46,7 @@ export function ciphersFor(probe: Pick<Probe, "text">): readonly string[] {
 }
 
 /** Milliseconds that a peer may take to answer; it looks at itself for it. */
-const ANSWER = 10 * 60_000;
+export const ANSWER = 10 * 60_000;
 /** Bytes in a second that the slowest disk reads and the slowest processor hashes. */
 const SLOWEST = 10e6;
 

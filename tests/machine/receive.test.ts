@@ -1,5 +1,5 @@
 /** Bytes taken into a file: hashed as they are written, gone on with, never more than was said, and never waited for for ever. */
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import * as fc from "fast-check";
 import { mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -64,4 +64,34 @@ test("more than was said, a gap, a link in its place and a silent sender are ref
   expect(await id(receive(at, { ...all, patience: 100, bytes: silent() }))).toBe("sender-silent");
   // what came stays, to go on from
   expect(readFileSync(at, "utf8")).toBe("abc");
+});
+
+test("what stands behind the place to go on from goes, and a new file is its owner's alone", async () => {
+  const at = join(folder(), "m");
+  writeFileSync(at, "abcd and what an earlier model left");
+  const received = await receive(at, { ...all, from: 2, bytes: stream(Buffer.from("xy")) });
+  expect(received).toEqual({ size: 4, sha256: sha256("abxy") });
+  expect(readFileSync(at, "utf8")).toBe("abxy");
+  const fresh = join(folder(), "fresh");
+  await receive(fresh, { ...all, bytes: stream() });
+  expect(statSync(fresh).mode & 0o777).toBe(0o600);
+});
+
+test("how far it is is told by time: of a slow stream, and while what stands is read again", async () => {
+  const at = join(folder(), "m");
+  const half = Buffer.alloc(512 * 1024);
+  const clock = spyOn(performance, "now");
+  let now = 0;
+  clock.mockImplementation(() => (now += 1500));
+  try {
+    const sizes: number[] = [];
+    const onBytes = (size: number) => void sizes.push(size);
+    await receive(at, { ...all, bytes: stream(half, half, half, half), onBytes });
+    expect(sizes).toEqual([2, 4].map((n) => n * half.length));
+    sizes.length = 0;
+    await receive(at, { ...all, from: 4 * half.length, bytes: stream(), onBytes });
+    expect(sizes).toEqual([2, 4].map((n) => n * half.length));
+  } finally {
+    clock.mockRestore();
+  }
 });

@@ -1,7 +1,7 @@
 /** A mirror that root runs in somebody's home: what it brings is that person's. */
 import { expect } from "bun:test";
 import { chownSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { inHome } from "../../lib/keep/home.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
@@ -46,4 +46,25 @@ testUnless(needsRoot)(
     }
   },
   60_000,
+);
+
+testUnless(needsRoot)(
+  "what came of a model's stream that broke off belongs to the home's owner",
+  async () => {
+    const at = keep(
+      fakeMachine({ me: { root: true, uid: 0, gid: 0 }, files: { [FAKE_HOME]: { folder: true } } }),
+    );
+    chownSync(at.path(FAKE_HOME), OWNER, OWNER);
+    const act = createAct(at.machine, createProbe(at.machine, FAKE_HOME, "testhost"));
+    const path = inHome.mirror(FAKE_HOME, "shadow", "models", "a".repeat(64));
+    act.makeFolder(dirname(path));
+    async function* cut() {
+      yield await Promise.resolve(Buffer.from("a part"));
+      throw new Error("cut");
+    }
+    const receiving = act.receive(path, { from: 0, most: 10, bytes: cut(), patience: 5000 });
+    await expect(receiving).rejects.toThrow("cut");
+    expect(at.read(path)).toBe("a part");
+    expect(statSync(at.path(path)).uid).toBe(OWNER);
+  },
 );
