@@ -1,5 +1,6 @@
 /** Which models go over, and which are brought from the peer. Pure. */
 import { modelKey, type OwnModel } from "./held.ts";
+import { MODELS_AT_ONCE } from "./places.ts";
 import { agreedOf, type States } from "./three_way.ts";
 import type { PeerState } from "./wire.ts";
 
@@ -31,14 +32,15 @@ export function planModels(
   const theirs = new Map(peer.models.map((one) => [one.sha256, one]));
   const damaged = own.filter((one) => one.damaged);
   const sound = own.filter((one) => !one.damaged);
-  const send = sound.filter(({ sha256, bytes }) => {
+  const wanted = sound.filter(({ sha256, bytes }) => {
     const there = theirs.get(sha256);
     if (there) return there.bytes !== bytes; // one of the two is not whole: ours is proven before it is sent
     const key = modelKey(sha256);
     return base[key] === undefined || peer.missing.includes(sha256) || settled.has(key);
   });
-  const wanted = [...damaged.map((one) => one.sha256), ...missing];
-  const fetch = wanted.flatMap((sha256) => {
+  const send = wanted.slice(0, MODELS_AT_ONCE); // the others are the next run's
+  const lacking = [...damaged.map((one) => one.sha256), ...missing];
+  const fetch = lacking.flatMap((sha256) => {
     const there = theirs.get(sha256);
     return there?.proven === true ? [{ sha256, bytes: there.bytes }] : [];
   });

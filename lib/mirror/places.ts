@@ -9,6 +9,11 @@ export const MIRROR = "05_rsync_mirror";
 /** The status file that it keeps. */
 export const MIRROR_FLAG = "mirror_synced";
 
+/** Bytes that stay free on a host that takes files or a model: a journal, a status and a lock must always find room. */
+export const SPARE = { files: 64 * 1024 ** 2, model: 1024 ** 3 } as const;
+/** Models that may wait for one commit. */
+export const MODELS_AT_ONCE = 64;
+
 /** Files and folders that two hosts may both write. Relative to the home. */
 export const SHARED = ["shared.cfg", "agents", "dashboards"] as const;
 

@@ -98,6 +98,8 @@ export interface PeerState {
   readonly models: readonly HeldModel[];
   /** Hashes that a name of a model leads to without a file. */
   readonly missing: readonly string[];
+  /** What came of our models in earlier tries: so much less is to go. */
+  readonly arriving: readonly { readonly sha256: string; readonly bytes: number }[];
   /** SHA-256 of the program that its names lead to; null where none is known. */
   readonly program: State;
   /** What programs of ours must not be older than there; null where nothing there says its age. */
@@ -233,6 +235,11 @@ export function parseState(text: string, from: HostName, bring?: readonly string
       proven: one["proven"] === true,
     })),
     missing: texts(fields["missing"], from).filter((one) => HASH.test(one)),
+    // a release from before this was said
+    arriving: list(fields["arriving"] ?? [], from, "arriving").map((one) => ({
+      sha256: hash(one["sha256"], from),
+      bytes: count(one["bytes"], from),
+    })),
     program: or(fields["program"], (one) => hash(one, from)),
     // a release from before these were said
     newest: parseMade(fields["newest"]) ?? null,

@@ -90,6 +90,7 @@ function stateWith(change: Partial<PeerState>): string {
     agreed: {},
     models: [],
     missing: [],
+    arriving: [],
     program: null,
     newest: null,
     programsClosed: false,

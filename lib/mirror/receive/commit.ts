@@ -57,13 +57,14 @@ export async function commit(
   const flushed = flush(act, arriving);
   flushed.catch(() => undefined);
   const verified = await verifyArrived(context, arriving, manifest, last);
+  // a model's name is believed from the moment that it is there: until then its bytes are on the disk
+  await flushed;
   const bad = await placeModels(
     context,
     (sha256) => arrivingModel(probe.home, from, sha256),
     request.models,
     arrivingHashes(probe, from),
   );
-  await flushed;
   if (!verified.whole || bad.length > 0) {
     return { done: false, again: verified.whole ? [] : verified.again, models: bad };
   }

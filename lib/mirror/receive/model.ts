@@ -6,20 +6,17 @@ import type { Probe } from "../../machine/probe.ts";
 import type { CallContext, HostName } from "../../unit.ts";
 import { inHome } from "../../keep/home.ts";
 import { Hashes, RACY } from "../hashes.ts";
+import { MODELS_AT_ONCE, SPARE } from "../places.ts";
 import { MODELS } from "../rsync_words.ts";
 import { keyOf } from "../scan.ts";
-import { WIRE } from "../wire.ts";
+import { type PeerState, WIRE } from "../wire.ts";
 import { withArrivalLock } from "./arrival_lock.ts";
 import { arrivingModel } from "./models.ts";
 import type { MirrorRequest } from "./serve.ts";
 
 /** Milliseconds without a byte after which a sender is given up: less than the next run waits for the lock. */
 const PATIENCE = 30_000;
-
-/** Bytes of the disk that stay free: a journal, a status and a lock must always find room. */
-const SPARED = 1024 ** 3;
-/** Models that may wait for a commit. */
-const MOST_AT_ONCE = 64;
+const HASH = /^[0-9a-f]{64}$/;
 
 /** What was hashed while it arrived, so that the commit need not read it again. */
 export function arrivingHashes(probe: Probe, from: HostName): Hashes {
@@ -31,9 +28,18 @@ export function arrivingHashes(probe: Probe, from: HostName): Hashes {
   return hashes;
 }
 
+/** What came of models in earlier tries and waits for more, or for a commit. */
+export function arriving(probe: Probe, from: HostName): PeerState["arriving"] {
+  return probe.list(inHome.mirror(probe.home, from, MODELS)).flatMap((sha256) => {
+    const entry = probe.stat(arrivingModel(probe.home, from, sha256));
+    const is = HASH.test(sha256) && entry?.kind === "file";
+    return is ? [{ sha256, bytes: entry.size }] : [];
+  });
+}
+
 /** Bytes of a model that came in earlier tries. */
 export function arrivedBytes({ probe }: CallContext, from: HostName, sha256: string): number {
-  if (!/^[0-9a-f]{64}$/.test(sha256)) throw refused("a model is named by its hash");
+  if (!HASH.test(sha256)) throw refused("a model is named by its hash");
   const entry = probe.stat(arrivingModel(probe.home, from, sha256));
   return entry?.kind === "file" ? entry.size : 0;
 }
@@ -45,21 +51,23 @@ export async function takeModel(
 ): Promise<number> {
   const { probe, act } = context;
   const from = trust.name;
-  if (!/^[0-9a-f]{64}$/.test(sha256)) throw refused("a model is named by its hash");
+  if (!HASH.test(sha256)) throw refused("a model is named by its hash");
   if (!/^\d{1,15}$/.test(most) || !/^\d{1,15}$/.test(at)) throw refused("that is no size");
   const path = arrivingModel(probe.home, from, sha256);
-  const space = probe.space(probe.home);
-  if (space && Number(most) - arrivedBytes(context, from, sha256) > space.free - SPARED) {
-    throw new ShelterError(
-      "disk-too-small",
-      `taking model ${sha256.slice(0, 12)}`,
-      `the disk is full: ${space.free} bytes are free, and ${SPARED} stay free`,
-    );
-  }
-  if (probe.list(dirname(path)).filter((name) => name !== sha256).length >= MOST_AT_ONCE) {
-    throw refused(`${MOST_AT_ONCE} models are arriving already, and none of them was put live`);
-  }
   return withArrivalLock(context, from, "models", async () => {
+    // under the lock: what arrives at the same moment counts
+    const missing = Number(most) - arrivedBytes(context, from, sha256);
+    const space = probe.space(probe.home);
+    if (space && missing > 0 && missing > space.free - SPARE.model) {
+      throw new ShelterError(
+        "disk-too-small",
+        `taking model ${sha256.slice(0, 12)}`,
+        `the disk is full: ${space.free} bytes are free, and ${SPARE.model} stay free`,
+      );
+    }
+    if (probe.list(dirname(path)).filter((name) => name !== sha256).length >= MODELS_AT_ONCE) {
+      throw refused(`${MODELS_AT_ONCE} models are arriving already, and none of them was put live`);
+    }
     act.makeFolder(dirname(path));
     const received = await act.receive(path, {
       from: Number(at),

@@ -41,10 +41,11 @@ export async function placeModels(
       if (probe.me.root) act.setAttributes(from, { owner: probe.owner });
       await setAsideDamaged(context, sha256);
       act.makeFolder(inHome.store(probe.home));
+      // first: killed between the two, a name that leads to nothing calls for the model again, and one that is there would never get its names
+      giveNames(context, sha256, names);
       act.replaceWith(to, from);
       const placed = probe.stat(to);
       if (placed) hashes.note(sha256, keyOf(placed), sha256);
-      giveNames(context, sha256, names);
       await prove(context, sha256);
     } else if (probe.stat(to)?.size !== bytes) {
       act.remove(from);

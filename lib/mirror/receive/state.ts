@@ -20,6 +20,7 @@ import { GENERATION } from "../rsync_words.ts";
 import { keyOf } from "../scan.ts";
 import { type Manifest, manifestOf, type PeerState, WIRE } from "../wire.ts";
 import { newestFor, readMark } from "./mark.ts";
+import { arriving } from "./model.ts";
 
 /** A live generation. */
 interface Live {
@@ -59,6 +60,7 @@ export async function stateFor(
       proven,
     })),
     missing: missingModels(probe),
+    arriving: arriving(probe, from),
     program: programOf(probe, join(probe.home, "bin")),
     newest: newestFor(probe, mark) ?? null,
     programsClosed: mark.damaged,
