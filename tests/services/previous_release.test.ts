@@ -126,6 +126,20 @@ describe("installing over a release", () => {
     expect(live(back)).toEqual({ installed: RELEASE, serving: RELEASE, before: OLD });
   });
 
+  test("finds no way back in a link to a release that is gone, nor in one to itself", async () => {
+    const idle = { ...SERVE, "shelter-gateway.service": { ...RUNS, active: false } };
+    for (const setting of [
+      { releases: [OLD], before: OLDER },
+      { releases: [OLD, RELEASE], before: RELEASE },
+    ]) {
+      const world = worldOf({ ...setting, units: idle });
+      expect((await run(world)).outcome).toBe("changed");
+      expect(live(world)).toEqual({ installed: RELEASE, serving: RELEASE });
+      expect(world.exists(BEFORE)).toBe(false);
+      expect((await run(world)).outcome).toBe("converged");
+    }
+  });
+
   test("of the form before finds what it needs", async () => {
     const world = worldOf({ releases: [OLD], plainLink: true, units: SERVE });
     expect(live(world)).toEqual({ installed: OLD, serving: OLD });
@@ -254,6 +268,16 @@ describe("a release that was given up", () => {
       what: `the services went back from release ${RELEASE} to ${OLD}, the one before`,
       fix: ["sudo", "./bin/06_phantom_watchdog"],
     });
+  });
+
+  test("is taken up again also where another unit is written anew: what runs is started from it", async () => {
+    const world = await upgraded();
+    await goBack(world);
+    world.write("/etc/systemd/system/shelter-watch.service", "[Service]\nExecStart=/changed\n");
+    const from = world.started.length;
+    expect((await run(world)).outcome).toBe("changed");
+    expect(live(world)).toMatchObject({ serving: RELEASE });
+    expect(askedSince(world, from)).toContain("try-restart -- shelter-gateway.service");
   });
 
   test("is taken up again by the script, and its undo gives it up again", async () => {
