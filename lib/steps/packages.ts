@@ -1,4 +1,4 @@
-/** Debian packages: installed through apt under one lock; taken back by removing exactly what dpkg newly gained. */
+/** Debian packages: installed through apt under one lock; taken back by removing exactly what dpkg newly gained by that. */
 import { join } from "node:path";
 import { ShelterError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
@@ -15,7 +15,7 @@ const NAME = /^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?$/;
 const APT = ["apt-get", "-y", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Use-Pty=0"];
 const QUIET = { DEBIAN_FRONTEND: "noninteractive", APT_LISTCHANGES_FRONTEND: "none" };
 
-/** Installs packages. What was installed before is kept in the file `memo`, for taking it back. */
+/** Installs packages. What was installed before and after is kept in the file `memo`, for taking it back. */
 export async function installPackages(
   { probe, act, say, signal }: CallContext,
   install: readonly string[],
@@ -26,7 +26,8 @@ export async function installPackages(
     throw new ShelterError("package-name", `installing ${bad}`, "that is no Debian package name");
   }
   await withApt(probe, act, async () => {
-    act.write(memo, JSON.stringify(await installedPackages(probe)));
+    const before = await installedPackages(probe);
+    act.write(memo, JSON.stringify({ before }));
     const get = (argv: readonly string[], show: (line: string) => void, stop?: AbortSignal) =>
       act.run([...APT, ...argv], {
         env: QUIET,
@@ -58,6 +59,8 @@ export async function installPackages(
         signal.removeEventListener("abort", wait),
       );
     }
+    // an undo may come weeks later: what others install until then is theirs
+    act.write(memo, JSON.stringify({ before, after: await installedPackages(probe) }));
     signal.throwIfAborted();
     if (ran.code !== 0) {
       throw new ShelterError(
@@ -70,21 +73,34 @@ export async function installPackages(
   });
 }
 
-/** Removes what dpkg gained since `memo` was written. */
+/** Removes what dpkg gained while the packages of `memo` were installed; where that was cut off, what it gained since. */
 export async function removeGained(probe: Probe, act: Act, memo: string): Promise<void> {
   const text = probe.text(memo);
   if (text === undefined) return; // it never came to installing
-  const before = new Set(JSON.parse(text) as readonly string[]);
+  const noted = JSON.parse(text) as { readonly before: string[]; readonly after?: string[] };
+  const before = new Set(noted.before);
+  const after = noted.after && new Set(noted.after);
   await withApt(probe, act, async () => {
     // an install that was killed midway leaves dpkg half done, and nothing can be removed before that is finished
     await act.run(["dpkg", "--configure", "-a"], { env: QUIET });
-    const half = await halfInstalled(probe, before);
+    const half = (await halfInstalled(probe, before)).filter((name) => after?.has(name) !== false);
     if (half.length > 0) {
       const force = ["--force-remove-reinstreq", "--force-depends"];
       await act.run(["dpkg", ...force, "--purge", ...half], { env: QUIET });
     }
-    const gained = (await installedPackages(probe)).filter((name) => !before.has(name));
+    const gained = (await installedPackages(probe)).filter(
+      (name) => !before.has(name) && after?.has(name) !== false,
+    );
     if (gained.length === 0) return;
+    const others = await goesWith(act, gained);
+    if (others.length > 0) {
+      throw new ShelterError(
+        "packages-needed",
+        `removing ${gained.join(" ")}`,
+        `what else is installed needs some of that and would go with it: ${others.join(" ")}`,
+        ["apt-get", "purge", ...gained],
+      );
+    }
     const ran = await act.run([...APT, "purge", "--", ...gained], { env: QUIET });
     if (ran.code !== 0) {
       throw new ShelterError(
@@ -95,6 +111,17 @@ export async function removeGained(probe: Probe, act: Act, memo: string): Promis
       );
     }
   });
+}
+
+/** What apt would remove beside `gained`, because it needs some of that: apt-get(8), --simulate, a line for each. */
+async function goesWith(act: Act, gained: readonly string[]): Promise<readonly string[]> {
+  const bare = (name: string) => name.replace(/:.*$/, "");
+  const ours = new Set(gained.map(bare));
+  const { stdout } = await act.run([...APT, "--simulate", "purge", "--", ...gained], {
+    env: QUIET,
+  });
+  const names = [...stdout.matchAll(/^(?:Purg|Remv) (\S+)/gm)].map(([, name = ""]) => name);
+  return [...new Set(names)].filter((name) => !ours.has(bare(name)));
 }
 
 /** Where the memo of a package step stands. */

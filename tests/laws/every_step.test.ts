@@ -155,7 +155,7 @@ const worlds = fc
           const installed = world.read(INSTALLED);
           if (argv.includes("install") && !argv.includes("--download-only"))
             world.write(INSTALLED, `${installed}cowsay:all installed\n`);
-          if (argv.includes("purge"))
+          if (argv.includes("purge") && !argv.includes("--simulate"))
             world.write(INSTALLED, installed.replace("cowsay:all installed\n", ""));
           return {};
         },

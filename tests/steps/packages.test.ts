@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { Interrupted } from "../../lib/errors.ts";
 import { unit } from "../../scripts/01_validate_prereqs.ts";
-import { debian, installedOn } from "../support/debian.ts";
+import { debian, DPKG, installedOn } from "../support/debian.ts";
 import { fakeMachine, type FakeProgram } from "../support/fake_machine.ts";
 import { keptForEachTest } from "../support/kept.ts";
 import { runOn } from "../support/run.ts";
@@ -21,6 +21,7 @@ async function interrupted(amid: "download" | "install") {
     !argv.includes("install") ? "other" : argv.includes("--download-only") ? "download" : "install";
   const slow: FakeProgram = async (argv, world, options, killed) => {
     const kind = isOf(argv);
+    if (argv.includes("--simulate")) return {};
     calls.push(argv.includes("purge") ? "purge" : kind);
     if (kind !== amid) return aptGet(argv, world, options, killed);
     stop.abort(new Interrupted("SIGINT"));
@@ -80,4 +81,53 @@ test("a package that a kill left half installed is forced out, and only what is 
     "--force-remove-reinstreq --force-depends --purge cmake:all",
   ]);
   expect(installedOn(world)).not.toContain("cmake");
+});
+
+test("an undo weeks later removes what the run brought, and nothing that was installed since", async () => {
+  const world = keep(fakeMachine(fake));
+  const before = installedOn(world);
+  expect((await runOn(world, unit)).outcome).toBe("changed");
+  expect(installedOn(world)).toContain("cmake");
+  world.write(DPKG, JSON.stringify([...installedOn(world), "htop"]));
+  expect((await runOn(world, unit, { mode: "undo" })).outcome).toBe("changed");
+  expect(installedOn(world)).toEqual([...before, "htop"].sort());
+});
+
+test("a run that was cut off amid the installing takes back all that dpkg gained since", async () => {
+  const killed = { ...fake.programs, "dpkg-query": fake.programs?.["dpkg-query"] ?? (() => ({})) };
+  let looks = 0;
+  const world = keep(
+    fakeMachine({
+      ...fake,
+      programs: {
+        ...killed,
+        // the list after the installing can't be had any more
+        "dpkg-query": (argv, on, options, end) =>
+          (argv[3] ?? "").startsWith("${Package}:") && ++looks === 2
+            ? { code: 2, stderr: "killed" }
+            : killed["dpkg-query"](argv, on, options, end),
+      },
+    }),
+  );
+  const before = installedOn(world);
+  expect((await runOn(world, unit)).outcome).toBe("rolled-back");
+  expect(installedOn(world)).toEqual(before);
+});
+
+test("what others installed since and needs what the run brought stays, and the undo says why", async () => {
+  const said: (readonly string[])[] = [];
+  // apt 2.6 on Debian 12
+  const simulated = "Purg build-essential [12.9]\nPurg cmake [99.0-1]\n";
+  const careful: FakeProgram = (argv, on, options, killed) => {
+    said.push(argv);
+    return argv.includes("--simulate") ? { stdout: simulated } : aptGet(argv, on, options, killed);
+  };
+  const world = keep(fakeMachine({ ...fake, programs: { ...fake.programs, "apt-get": careful } }));
+  await runOn(world, unit);
+  world.write(DPKG, JSON.stringify([...installedOn(world), "build-essential"]));
+  const { outcome, left } = await runOn(world, unit, { mode: "undo" });
+  expect(outcome).toBe("broken");
+  expect(left?.join()).toContain("would go with it: build-essential");
+  expect(said.some((argv) => argv.includes("purge") && !argv.includes("--simulate"))).toBe(false);
+  expect(installedOn(world)).toContain("cmake");
 });

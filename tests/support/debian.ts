@@ -23,7 +23,8 @@ export interface DebianOptions {
   readonly now?: () => number;
 }
 
-const DPKG = "/var/lib/dpkg/fake.json";
+/** Where the fake dpkg keeps its list, as JSON. */
+export const DPKG = "/var/lib/dpkg/fake.json";
 const TOOLS: readonly Tool[] = FEATURES.flatMap((feature) => feature.tools);
 const DEBIAN_12 = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n';
 
@@ -135,6 +136,7 @@ function aptPrograms({ offers, notOffered = [] }: DebianOptions): Record<string,
     "apt-get": (argv, world) => {
       const names = argv.includes("--") ? argv.slice(argv.indexOf("--") + 1) : [];
       const unknown = names.find((name) => offered(name) === undefined);
+      if (argv.includes("--simulate")) return {};
       if (argv.includes("purge"))
         change(world, (now) => now.filter((name) => !names.map(bare).includes(name)));
       else if (argv.includes("install")) {
