@@ -28,12 +28,15 @@ const GENERATION: Readonly<Record<Target, string>> = {
   gateway: "the release before",
 };
 
-/** Causes that no other program cures: the person's own document, and the host's ports and disk, are what they are. */
+/** Causes that no other program cures: the person's own document and certificates, another gateway, and the host's ports and disk are what they are. */
 const NOT_THE_PROGRAMS: ReadonlySet<string | undefined> = new Set([
   "gateway-config",
+  "certificate",
+  "locked",
   "port-taken",
   "disk-full",
   "disk-error",
+  "read-only", // what a kernel makes of a disk that fails
 ]);
 
 /** A rung where nothing has been tried. */

@@ -73,7 +73,15 @@ test("a gateway that never comes back: three restarts, the release before, and i
   expect(alone.state?.halted).toHaveLength(1);
 });
 
-test.each(["gateway-config", "port-taken", "disk-full", "disk-error"])(
+test.each([
+  "gateway-config",
+  "certificate",
+  "locked",
+  "port-taken",
+  "disk-full",
+  "disk-error",
+  "read-only",
+])(
   "a gateway that suffers from what no other program cures (%s) is given up without another release",
   (cause) => {
     const watching = settled();
