@@ -65,7 +65,11 @@ export async function fetchFile(
   const { probe, act, signal } = context;
   const over = new AbortController();
   const look = setInterval(() => {
-    if ((probe.stat(to)?.size ?? 0) > bytes) over.abort();
+    try {
+      if ((probe.stat(to)?.size ?? 0) > bytes) over.abort();
+    } catch {
+      // thrown here it would end us; rsync meets the same disk, and says so
+    }
   }, LOOK);
   const ran = await runRsync(
     { ...context, signal: AbortSignal.any([signal, over.signal]) },

@@ -79,3 +79,25 @@ test("what a peer sends beyond the model that was asked for is cut off, and goes
   expect(over.signal.aborted).toBe(true);
   expect(at.exists(to)).toBe(false);
 }, 20_000);
+
+test("a disk that can't be looked at while a model is fetched ends nothing but the fetching", async () => {
+  const at = world(async () => {
+    await Bun.sleep(1300);
+    return { code: 11, stderr: "rsync: read error: Input/output error (5)" };
+  });
+  const context = contextOf(at);
+  const stat = () => {
+    throw Object.assign(new Error("EIO: i/o error, lstat"), { code: "EIO" });
+  };
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => unhandled.push(error);
+  process.on("uncaughtException", note);
+  try {
+    const failing = { ...context, probe: { ...context.probe, stat } };
+    const fetched = fetchFile(failing, peer, connection, "offer/x", `${FAKE_HOME}/part`, 5000);
+    expect(await fetched.catch((one: unknown) => one)).toMatchObject({ id: "peer-refused" });
+  } finally {
+    process.off("uncaughtException", note);
+  }
+  expect(unhandled).toEqual([]);
+}, 20_000);
