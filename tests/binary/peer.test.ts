@@ -68,6 +68,15 @@ describe.each(WAYS)("a paired host's request, $way", (way) => {
     }
   }, 30_000);
 
+  test("that sends more of a model than it said is refused, and ends although its connection stays open", async () => {
+    const at = await pairedHome(way);
+    const asked = request(way, at, `model ${"a".repeat(64)} 3 0`, "mirror");
+    await asked.tell("0123456789");
+    const ended = await Promise.race([asked.ended(), Bun.sleep(8000)]);
+    asked.hangUp();
+    expect(ended).toMatchObject({ code: 11, stderr: expect.stringContaining("more came than 3") });
+  }, 30_000);
+
   test("that is about which programs run here is refused: its own operator says that", async () => {
     const at = await pairedHome(way);
     for (const [script, argv] of [

@@ -80,3 +80,31 @@ test("a step without end, an answer that is too long and one that may not be kep
     ).toHaveLength(steps);
   }
 });
+
+test("a request that is too large to be sent as often goes on at one go", async () => {
+  const one: Script = { tokens: Array.from({ length: 100 }, (_, at) => ` word${at}`) };
+  const length = Buffer.byteLength(streamText(one, CHAT));
+  const second = scriptedEngine(one);
+  const kitchen = kitchenOf([scriptedEngine(one, [{ cutAt: Math.floor(length * 0.9) }]), second]);
+  const messages = [{ role: "user", content: "Go ".repeat(100_000) }];
+  const seen = await streamOf(kitchen, "chat", { ...CHAT, messages, max_tokens: 400 });
+  kitchen.stop();
+  expect(seen.text).toBe(one.tokens.join(""));
+  expect(second.asked).toHaveLength(1);
+});
+
+test("engines that are always busy are waited for as long as anybody may wait, and no longer", async () => {
+  const busy = {
+    reply: () => new Response("{}", { status: 429, headers: { "retry-after": "0.05" } }),
+  };
+  const engine = scriptedEngine(
+    { tokens: [" never"] },
+    Array.from({ length: 200 }, () => busy),
+  );
+  const kitchen = kitchenOf([engine], { limits: { queueTime: 300 } });
+  const leave = AbortSignal.timeout(4000);
+  const { error } = await streamOf(kitchen, "chat", CHAT, leave);
+  kitchen.stop();
+  expect(error).toMatchObject({ status: 503, code: "queue_timeout" });
+  expect(engine.asked.length).toBeLessThan(20);
+});

@@ -1,6 +1,8 @@
 /** What a started program says: line by line, bounded, and whatever the listener does its end is seen. */
 import { expect, spyOn, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { collect, spawnProcess } from "../../lib/machine/process.ts";
 
 const run = (script: string, onLine?: (line: string) => void) =>
@@ -65,6 +67,23 @@ test("a program that is root's, as sudo is, can't be signalled: that ends neithe
     refuses.mockRestore();
   }
   expect(unhandled).toEqual([]);
+});
+
+test("Ctrl-C is heard while a file is read up to its place, and the program does not go on without it", async () => {
+  const path = join(mkdtempSync(join(process.env["SHELTER_TEST_RUN"] ?? tmpdir(), "seek-")), "f");
+  writeFileSync(path, "");
+  truncateSync(path, 8 * 1024 ** 3); // a hole: it costs no disk, and seconds to read
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(new Error("Ctrl-C")), 50);
+  const began = performance.now();
+  const ran = await collect(spawnProcess, ["/bin/sleep", "20"], {
+    env: { PATH: "/usr/bin:/bin" },
+    signal: stop.signal,
+    inputFile: { path, from: 8 * 1024 ** 3 },
+  });
+  rmSync(dirname(path), { recursive: true });
+  expect(ran.code).toBe(143);
+  expect(performance.now() - began).toBeLessThan(1000);
 });
 
 test("a file that can't be read through leaves no handle open", async () => {

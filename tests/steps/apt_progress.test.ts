@@ -52,6 +52,15 @@ test("one bar over two runs: the one that downloads, and the one that installs f
   expect(bar).toEqual([1, 2, 3, 4, 5, 6].map((done) => `apt ${done}/6 steps`));
 });
 
+test("a package that apt had fetched before counts as fetched: the bar comes to its end", () => {
+  const [fetched = "", installed = ""] = SAID.replace(/^Get:2 .*\n/m, "").split(
+    /(?=^Selecting previously unselected package libslirp0)/m,
+  );
+  const counted = "0 upgraded, 2 newly installed, 0 to remove and 125 not upgraded.";
+  const { bar } = shown(`${fetched}${counted}\n${installed}`);
+  expect(bar).toEqual([1, 3, 4, 5, 6].map((done) => `apt ${done}/6 steps`));
+});
+
 test("lists that are fetched are no packages, and a bar never passes its end", () => {
   expect(shown("Get:1 http://mirror.example/debian bookworm InRelease [151 kB]").bar).toEqual([]);
   expect(shown(`${SAID}\nSetting up more (1) ...`).bar.length).toBe(6);
