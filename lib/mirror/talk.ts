@@ -126,6 +126,7 @@ export async function connect(context: CallContext, peer: Trust): Promise<Connec
     act.remove(socket);
   };
   for (const start = performance.now(); probe.stat(socket) === undefined; await Bun.sleep(5)) {
+    if (signal.aborted) close();
     signal.throwIfAborted();
     if (ended) {
       throw mirrorFailure(peer, `connecting to ${peer.name}`, {

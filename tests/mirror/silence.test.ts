@@ -5,7 +5,7 @@ import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import type { RunOptions } from "../../lib/machine/process.ts";
 import { fetchFile, sendFiles } from "../../lib/mirror/send.ts";
-import { ask } from "../../lib/mirror/talk.ts";
+import { ask, connect } from "../../lib/mirror/talk.ts";
 import {
   FAKE_HOME,
   fakeMachine,
@@ -101,3 +101,23 @@ test("a disk that can't be looked at while a model is fetched ends nothing but t
   }
   expect(unhandled).toEqual([]);
 }, 20_000);
+
+test("Ctrl-C while the connection comes up ends what was to make it", async () => {
+  let gone = false;
+  const stop = new AbortController();
+  const at = keep(
+    fakeMachine({
+      programs: {
+        ssh: async (_, __, ___, killed) => {
+          stop.abort(new Error("Ctrl-C"));
+          await Promise.race([killed?.then(() => (gone = true)), Bun.sleep(2000)]);
+          return { code: 255 };
+        },
+      },
+    }),
+  );
+  const connecting = connect({ ...contextOf(at), signal: stop.signal }, peer);
+  await expect(connecting).rejects.toThrow("Ctrl-C");
+  await Bun.sleep(50);
+  expect(gone).toBe(true);
+});
