@@ -73,7 +73,7 @@ describe.each(WAYS)("a paired host's request, $way", (way) => {
     const asked = request(way, at, `model ${"a".repeat(64)} 3 0`, "mirror");
     await asked.tell("0123456789");
     const ended = await Promise.race([asked.ended(), Bun.sleep(8000)]);
-    asked.hangUp();
+    await asked.hangUp();
     expect(ended).toMatchObject({ code: 11, stderr: expect.stringContaining("more came than 3") });
   }, 30_000);
 

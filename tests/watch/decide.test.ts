@@ -73,23 +73,13 @@ test("a gateway that never comes back: three restarts, the release before, and i
   expect(alone.state?.halted).toHaveLength(1);
 });
 
-test.each([
-  "gateway-config",
-  "certificate",
-  "locked",
-  "port-taken",
-  "disk-full",
-  "disk-error",
-  "read-only",
-])(
+test.each("gateway-config certificate locked port-taken disk-full disk-error read-only".split(" "))(
   "a gateway that suffers from what no other program cures (%s) is given up without another release",
   (cause) => {
     const watching = settled();
     const gateway = { state: "down", why: "it ended", cause } as const;
-    const sick = {
-      services: { engine: { state: "up" }, gateway },
-      canGoBack: ["gateway"],
-    } as const;
+    const services = { engine: { state: "up" }, gateway } as const;
+    const sick = { services, canGoBack: ["gateway"] } as const;
     expect(rungs(watching.for(20 * MINUTE, sick))).not.toContain("previous");
     expect(watching.state?.halted).toMatchObject([{ id: "gateway" }]);
   },
