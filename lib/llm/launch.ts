@@ -105,7 +105,8 @@ export async function launch(context: CallContext, options: Launch): Promise<Lau
     }
     options.over?.();
   };
-  const onAbort = () => void stop();
+  // whoever has it stops it too, and is told there what failed: thrown here it would end us before anything was taken back
+  const onAbort = () => void stop().catch(() => undefined);
   signal.addEventListener("abort", onAbort, { once: true });
   const server: Omit<Launched, "devices" | "readyMs"> = {
     url,

@@ -73,6 +73,25 @@ describe("a server", () => {
     expect(seen.running).toBe(0);
     expect(keys()).toEqual([]);
   });
+  test("whose key can't be removed when Ctrl-C comes ends nobody: who stops it is told", async () => {
+    const { context, options, act, seen, end } = engine();
+    const remove = () => {
+      throw Object.assign(new Error("EROFS: read-only file system"), { code: "EROFS" });
+    };
+    const server = await startServer({ ...context, act: { ...act, remove } }, options);
+    const unhandled: unknown[] = [];
+    const note = (error: unknown) => unhandled.push(error);
+    process.on("unhandledRejection", note);
+    try {
+      end.abort(new Error("Ctrl-C"));
+      await server.ended;
+      await Bun.sleep(50); // a rejection that nobody takes is told a turn later
+    } finally {
+      process.off("unhandledRejection", note);
+    }
+    expect([seen.running, unhandled]).toEqual([0, []]);
+    await expect(server.stop()).rejects.toThrow("EROFS");
+  });
   test("two of them have two keys", async () => {
     const one = engine();
     const [a, b] = [
