@@ -1,6 +1,6 @@
 /** Debian packages: installed through apt under one lock; taken back by removing exactly what dpkg newly gained by that. */
 import { join } from "node:path";
-import { ShelterError } from "../errors.ts";
+import { IntegrityError, ShelterError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
 import { takeLock } from "../keep/lock.ts";
 import type { Act } from "../machine/act.ts";
@@ -77,9 +77,7 @@ export async function installPackages(
 export async function removeGained(probe: Probe, act: Act, memo: string): Promise<void> {
   const text = probe.text(memo);
   if (text === undefined) return; // it never came to installing
-  const noted = JSON.parse(text) as { readonly before: string[]; readonly after?: string[] };
-  const before = new Set(noted.before);
-  const after = noted.after && new Set(noted.after);
+  const { before, after } = parseMemo(text, memo);
   await withApt(probe, act, async () => {
     // an install that was killed midway leaves dpkg half done, and nothing can be removed before that is finished
     await act.run(["dpkg", "--configure", "-a"], { env: QUIET });
@@ -111,6 +109,37 @@ export async function removeGained(probe: Probe, act: Act, memo: string): Promis
       );
     }
   });
+}
+
+interface Memo {
+  readonly before: ReadonlySet<string>;
+  /** Missing where the installing was cut off, and in memos of releases that noted no more than what was there before. */
+  readonly after: ReadonlySet<string> | undefined;
+}
+
+/** @throws IntegrityError for a memo that can't be believed: read as an empty one it would have every package of the host removed. */
+function parseMemo(text: string, path: string): Memo {
+  const names = (value: unknown) =>
+    Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === "string")
+      ? new Set(value)
+      : undefined;
+  let noted: unknown;
+  try {
+    noted = JSON.parse(text);
+  } catch {
+    noted = undefined;
+  }
+  const document: unknown = Array.isArray(noted) ? { before: noted } : noted;
+  const { before, after } = (document ?? {}) as Readonly<Record<string, unknown>>;
+  const known = names(before);
+  if (!known || (after !== undefined && !names(after))) {
+    throw new IntegrityError(
+      "memo-damaged",
+      `taking packages back by ${path}`,
+      "it does not say which packages were there before; none is removed",
+    );
+  }
+  return { before: known, after: names(after) };
 }
 
 /** What apt would remove beside `gained`, because it needs some of that: apt-get(8), --simulate, a line for each. */

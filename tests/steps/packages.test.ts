@@ -93,6 +93,26 @@ test("an undo weeks later removes what the run brought, and nothing that was ins
   expect(installedOn(world)).toEqual([...before, "htop"].sort());
 });
 
+test("a memo that can't be believed has nothing removed; one of a release that noted less is understood", async () => {
+  const undone = async (change: (memo: string) => string) => {
+    const world = keep(fakeMachine(fake));
+    const before = installedOn(world);
+    await runOn(world, unit);
+    const [memo] = new Bun.Glob("**/packages-*.json").scanSync({ cwd: world.root, dot: true });
+    if (memo === undefined) throw new Error("there is no memo");
+    world.write(`/${memo}`, change(world.read(`/${memo}`)));
+    const all = installedOn(world);
+    const { outcome } = await runOn(world, unit, { mode: "undo" });
+    const now = installedOn(world);
+    return { outcome, removed: now.length < before.length, kept: now.length === all.length };
+  };
+  for (const bad of ["", "{}", "[]", "null", '{"before":[]}', '{"before":"dpkg"}', '{"befo']) {
+    expect(await undone(() => bad)).toMatchObject({ removed: false, kept: true });
+  }
+  const older = (memo: string) => JSON.stringify((JSON.parse(memo) as { before: string[] }).before);
+  expect(await undone(older)).toEqual({ outcome: "changed", removed: false, kept: false });
+});
+
 test("a run that was cut off amid the installing takes back all that dpkg gained since", async () => {
   const killed = { ...fake.programs, "dpkg-query": fake.programs?.["dpkg-query"] ?? (() => ({})) };
   let looks = 0;
