@@ -80,7 +80,7 @@ export const TIERS: readonly Tier[] = [
     what: "a bare booted Debian with nothing but the binaries copied in",
     binaries: true,
     testSeconds: 600,
-    limitSeconds: 1500,
+    limitSeconds: 1800,
     lacks: (machine) => [
       ...(machine.debian ? [] : [{ what: "Debian", how: "run it on Debian or a relative of it" }]),
       ...(machine.root ? [] : [{ what: "root", how: "run it as root" }]),
