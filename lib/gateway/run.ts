@@ -89,17 +89,22 @@ export async function runGateway(options: GatewayOptions, signal: AbortSignal): 
     older.add(old);
     void old.release().finally(() => older.delete(old));
   }
-  /** On the ground of the last good document. Where even that fails, e.g. because its port was taken meanwhile, it is tried again with each look. */
+  /** On the ground of the document as it is, or of the last good one. Where both fail, e.g. because a port was taken meanwhile, that is tried again with each look. */
   function startAgain(): void {
-    try {
-      running = start(running);
-      shut = "";
-      onReady?.(running.ports);
-    } catch (error) {
-      const why = sayable(error);
-      if (why !== shut) onNote?.(`nobody can come in: ${why}`);
-      shut = why;
+    const whys: string[] = [];
+    for (const ground of [() => groundOf(probe, readDocument(probe, path)), () => running]) {
+      try {
+        running = start(ground());
+        shut = "";
+        onReady?.(running.ports);
+        return;
+      } catch (error) {
+        whys.push(sayable(error));
+      }
     }
+    const why = [...new Set(whys)].join("; ");
+    if (why !== shut) onNote?.(`nobody can come in: ${why}`);
+    shut = why;
   }
 }
 
@@ -122,13 +127,20 @@ function open(options: GatewayOptions, ground: Ground, counts: Counts, began: nu
   const pool = new Pool(engines, config.limits, steady);
   const ending = new AbortController();
   const stopTicking = pool.start();
-  const watching = engines.map((engine) =>
-    watch(engine, {
+  const watching = engines.map(async (engine) => {
+    const looks = {
       signal: ending.signal,
       alone: () => pool.alone(engine),
       model: () => firstModelOn(config.models, engine.name),
-    }),
-  );
+    };
+    // an engine that nobody watched would stay up or down for ever
+    while (!ending.signal.aborted) {
+      await watch(engine, looks).catch((error: unknown) => {
+        house.bug(error);
+        return pause(RELOAD, ending.signal);
+      });
+    }
+  });
   const house: House = {
     pool,
     get models() {

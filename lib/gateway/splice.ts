@@ -3,6 +3,7 @@
  * Pure: pieces of engines in, chunks for the client out.
  */
 import { wholeMessage, type Ask, type Said } from "./ask.ts";
+import { Refusal } from "./errors.ts";
 import type { Added, Fields, Piece, Progress, Timings, Usage } from "./piece.ts";
 import { ANSWER_EVENTS, ANSWER_LIMIT, IDLE_EVENTS, KEPT_LIMIT } from "./limits.ts";
 import { StreamFault } from "./sse.ts";
@@ -103,7 +104,7 @@ export class Splicer {
     this.#idle = 0;
   }
 
-  /** What the client gets for one piece. @throws StreamFault "mismatch" where a continuing engine does not go on from what was said; "oversized" */
+  /** What the client gets for one piece. @throws StreamFault "mismatch" where a continuing engine does not go on from what was said; "oversized"; Refusal 502 for an answer that is too large to keep */
   take(piece: Piece): Chunk[] {
     if (this.#id === "") this.#id = piece.id;
     if (this.#created === 0) this.#created = piece.created;
@@ -118,16 +119,14 @@ export class Splicer {
       this.#add(fresh, piece, chunks);
     }
     this.#idle = empty ? this.#idle + 1 : 0;
-    this.#events++;
-    if (this.ask.holds !== "nothing" || !this.ask.stream) this.#kept += piece.size;
-    if (
-      this.#idle > IDLE_EVENTS ||
-      this.#size > ANSWER_LIMIT ||
-      this.#events > ANSWER_EVENTS ||
-      this.#kept > KEPT_LIMIT
-    ) {
+    if (this.#idle > IDLE_EVENTS || this.#size > ANSWER_LIMIT)
       throw new StreamFault("oversized", "the engine's answer has no end");
-    }
+    this.#events++;
+    const { stream, holds } = this.ask;
+    if (!stream || holds === "all" || this.#held.length > 0) this.#kept += piece.size;
+    // what was asked for may be that large: no engine is to blame, and none would do better
+    if (this.#events > ANSWER_EVENTS || this.#kept > KEPT_LIMIT)
+      throw new Refusal(502, "answer_too_large", "the answer is larger than can be kept");
     return chunks;
   }
 

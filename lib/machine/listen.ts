@@ -112,6 +112,19 @@ export function listen(options: ListenOptions, handler: Handler): Listener {
     clearTimeout(greeting.get(wire));
     greeting.delete(wire);
   };
+  /** Whoever does not say who it is holds a place, too: for no longer than a head may take, and only until somebody else comes. */
+  const greet = (wire: Wire) => {
+    const [oldest] = greeting.keys();
+    if (open.size + greeting.size >= limits.connections) {
+      (oldest ?? wire).terminate();
+      if (!oldest) return;
+      greeted(oldest);
+    }
+    greeting.set(
+      wire,
+      setTimeout(() => wire.terminate(), limits.headTime),
+    );
+  };
   const begin = (wire: Wire, peer?: string) => {
     if (open.size >= limits.connections) {
       wire.terminate();
@@ -131,13 +144,7 @@ export function listen(options: ListenOptions, handler: Handler): Listener {
       wire.data = {};
       wire.timeout(0);
       if (!pairing) wire.data.connection = begin(wire);
-      // whoever does not say who it is holds a place, too, and for no longer than a head may take
-      else if (open.size + greeting.size >= limits.connections) wire.terminate();
-      else
-        greeting.set(
-          wire,
-          setTimeout(() => wire.terminate(), limits.headTime),
-        );
+      else greet(wire);
     },
     handshake(wire, ok) {
       if (!pairing) return;

@@ -5,7 +5,7 @@ import { destination } from "../peer/channel.ts";
 import { duration } from "../report/text.ts";
 import type { Trust } from "../trust/offer.ts";
 import type { CallContext } from "../unit.ts";
-import { ANSWER, ask, type Connection, mirrorFailure } from "./talk.ts";
+import { ANSWER, ask, type Connection, mirrorFailure, SLOWEST } from "./talk.ts";
 import { documentOf, type SentModel } from "./wire.ts";
 
 /**
@@ -33,9 +33,9 @@ export async function sendModel(
   const words = ["model", sha256, String(bytes), String(from)];
   const silence = new AbortController();
   let clock: ReturnType<typeof setTimeout> | undefined;
-  const wait = () => {
+  const wait = (milliseconds = patience) => {
     clearTimeout(clock);
-    clock = setTimeout(() => silence.abort(), patience);
+    clock = setTimeout(() => silence.abort(), milliseconds);
   };
   let most = -1;
   const ran = await act
@@ -44,7 +44,8 @@ export async function sendModel(
       signal: AbortSignal.any([signal, silence.signal]),
       keep: 64 * 1024,
       inputFile: { path: act.real(path), from },
-      onStart: wait, // not before: finding the place in a large file takes its own time
+      // not before: finding the place in a large file takes its own time, and a peer of an earlier release reads what it has without a word
+      onStart: () => wait(patience + from / (SLOWEST / 1000)),
       onLine: (line, stream) => {
         const said = stream === "stdout" ? /"bytes":(\d{1,15})\b/.exec(line)?.[1] : undefined;
         const at = Math.min(Number(said ?? -1), bytes);

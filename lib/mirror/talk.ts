@@ -48,7 +48,7 @@ export function ciphersFor(probe: Pick<Probe, "text">): readonly string[] {
 /** Milliseconds that a peer may take to answer; it looks at itself for it. */
 export const ANSWER = 10 * 60_000;
 /** Bytes in a second that the slowest disk reads and the slowest processor hashes. */
-const SLOWEST = 10e6;
+export const SLOWEST = 10e6;
 
 /** Says words to the peer, alone or through a connection that stands; gives its answer's text. `reads`: bytes that it must read first. */
 export async function ask(

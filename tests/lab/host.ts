@@ -76,9 +76,9 @@ export async function bootHost(options: HostOptions): Promise<LabHost> {
   };
   const stop = async () => {
     await cutPower();
-    await removeGroup(groupOf(options));
     rmSync(root, { recursive: true, force: true });
     rmSync(join(dirname(root), `.#${root.slice(dirname(root).length + 1)}.lck`), { force: true });
+    await removeGroup(groupOf(options));
   };
   try {
     prepare(root, options);
