@@ -11,6 +11,8 @@ export interface Pairs {
 export interface Comparison {
   readonly ratio: number;
   readonly margin: number;
+  /** How far one pair is off the middle, in the middle. */
+  readonly spread: number;
   readonly pairs: number;
   /** Pairs in which `other` was faster. */
   readonly wins: number;
@@ -35,9 +37,11 @@ export function compare({ base, other }: Pairs): Comparison {
     return two !== undefined && one > 0 && two > 0 ? [two / one] : [];
   });
   const pairs = ratios.length;
+  const spread = pairs === 0 ? Infinity : deviation(ratios);
   return {
     ratio: median(ratios),
-    margin: pairs === 0 ? Infinity : (2 * 1.2533 * deviation(ratios)) / Math.sqrt(pairs),
+    margin: (2 * 1.2533 * spread) / Math.sqrt(pairs),
+    spread,
     pairs,
     wins: ratios.filter((ratio) => ratio > 1).length,
   };
@@ -52,10 +56,16 @@ export function isGain({ ratio, margin, pairs, wins }: Comparison, fewest = FEWE
   );
 }
 
-/** Slower than may pass as noise. Too few pairs count as a loss: what was not shown harmless is not kept. */
-export function isLoss({ ratio, margin, pairs }: Comparison, fewest = FEWEST_PAIRS): boolean {
+/**
+ * Slower than one answer differs from the next, so that a person could notice. By the margin instead, any loss at all would count once there are pairs
+ * enough. Too few pairs count as a loss: what was not shown harmless is not kept.
+ */
+export function isLoss(
+  { ratio, margin, spread, pairs }: Comparison,
+  fewest = FEWEST_PAIRS,
+): boolean {
   if (pairs < fewest) return true;
-  const excused = Math.min(Math.max(margin, SMALLEST_GAIN), LARGEST_EXCUSED_LOSS);
+  const excused = Math.min(Math.max(margin, spread, SMALLEST_GAIN), LARGEST_EXCUSED_LOSS);
   return ratio < 1 - excused;
 }
 

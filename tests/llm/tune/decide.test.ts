@@ -136,3 +136,13 @@ describe("agreement of two answers", () => {
     expect(agreement(answer, answer.replace("sum;", "total;"))).toBeGreaterThan(LEAST_AGREEMENT);
   });
 });
+
+test("a loss that is less than one answer differs from the next is none, however many pairs say it; a larger one is", () => {
+  const around = (middle: number, spread: number) => {
+    const other = Array.from({ length: 21 }, (_, at) => 100 * (middle + spread * ((at % 5) - 2)));
+    return compare({ base: other.map(() => 100), other });
+  };
+  expect(isLoss(around(0.97, 0.03))).toBe(false);
+  expect(isLoss(around(0.97, 0.002))).toBe(true);
+  expect(isLoss(around(0.94, 0.05))).toBe(true);
+});
