@@ -47,12 +47,12 @@ export function compare({ base, other }: Pairs): Comparison {
   };
 }
 
-/** Faster beyond the spread: by more than margin and smallest gain, and in all pairs but at most one in eight. */
+/** Faster beyond the spread: by more than margin and smallest gain, and in all pairs but at most one in seven: not every text has something to draft from. */
 export function isGain({ ratio, margin, pairs, wins }: Comparison, fewest = FEWEST_PAIRS): boolean {
   return (
     pairs >= fewest &&
     ratio - 1 > Math.max(margin, SMALLEST_GAIN) &&
-    wins >= pairs - Math.floor(pairs / 8)
+    wins >= pairs - Math.floor(pairs / 7)
   );
 }
 

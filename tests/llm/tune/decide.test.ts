@@ -146,3 +146,12 @@ test("a loss that is less than one answer differs from the next is none, however
   expect(isLoss(around(0.97, 0.002))).toBe(true);
   expect(isLoss(around(0.94, 0.05))).toBe(true);
 });
+
+test("one text in seven without a gain does not hide what the others gain; two do", () => {
+  const pairs = (without: number): Pairs => ({
+    base: Array.from({ length: 7 }, () => 100),
+    other: Array.from({ length: 7 }, (_, at) => (at < without ? 98 : 170 + at)),
+  });
+  expect(isGain(compare(pairs(1)))).toBe(true);
+  expect(isGain(compare(pairs(2)))).toBe(false);
+});
