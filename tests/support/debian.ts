@@ -48,7 +48,10 @@ export function debian(options: DebianOptions): FakeMachineOptions {
     "/proc/cpuinfo": "processor\t: 0\nmodel name\t: Fake CPU\nflags\t\t: fpu sse4_2 avx avx2\n",
     "/proc/meminfo":
       "MemTotal:       32000000 kB\nMemFree: 30000000 kB\nMemAvailable:   30000000 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n",
-    [DPKG]: JSON.stringify([...new Set(there.flatMap((tool) => tool.packages))].sort()),
+    // no Debian is without it, and a list without any package is never believed
+    [DPKG]: JSON.stringify(
+      [...new Set(["dpkg", ...there.flatMap((tool) => tool.packages)])].sort(),
+    ),
     ...(options.lists === false
       ? {}
       : { "/var/lib/apt/lists/mirror_dists_x_main_binary-amd64_Packages": "x" }),
