@@ -1,12 +1,14 @@
 /** The served speed of the native build beside node-llama-cpp's prebuilt CPU engine: same model, threads and prompt, in turns. */
 import { join } from "node:path";
-import { chatPrompt, filledPrompt, rewritePrompt } from "../../lib/llm/bench/loads.ts";
+import { filledPrompt } from "../../lib/llm/bench/loads.ts";
 import { liveBuild } from "../../lib/llm/builds.ts";
 import { defaultProfile, profileFacts, servedProfile } from "../../lib/llm/profile.ts";
 import { describeProfile } from "../../lib/llm/profile_form.ts";
 import { startServer, type Server } from "../../lib/llm/server.ts";
 import type { Profile } from "../../lib/llm/settings.ts";
 import { installedModels } from "../../lib/llm/store.ts";
+import { LARGEST_EXCUSED_LOSS } from "../../lib/llm/tune/decide.ts";
+import { chatPrompt, rewritePrompt } from "../../lib/llm/tune/loads.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { thisMachine } from "../../lib/machine/machine.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
@@ -20,6 +22,8 @@ import { REPOSITORY } from "./ways.ts";
 
 /** Alternating runs of each figure. */
 const RUNS = 5;
+/** Tokens of a file that is written again: up to its end and not beyond, where a small model babbles. */
+const REWRITTEN = 160;
 
 /** Someone who can be asked and says how fast it was. */
 interface Engine {
@@ -85,10 +89,11 @@ async function measured(place: TestHome, quick: boolean): Promise<readonly Measu
     const tuned = asEngine(await serve(profile));
     engines.push(tuned);
     const chat = await inTurns(tuned, prebuilt, prompts.chat, tokens);
-    const rewrite = await inTurns(tuned, prebuilt, prompts.rewrite, quick ? 128 : 256);
+    const rewrite = await inTurns(tuned, prebuilt, prompts.rewrite, REWRITTEN);
     const untunedAgain = asEngine(await serve(usual));
     engines.push(untunedAgain);
-    const own = await inTurns(tuned, untunedAgain, prompts.rewrite, quick ? 128 : 256);
+    const ownRewrite = await inTurns(tuned, untunedAgain, prompts.rewriteOthers, REWRITTEN);
+    const ownChat = await inTurns(tuned, untunedAgain, prompts.chatOthers, tokens);
 
     const how = `${model.name}, ${usual.threads} threads, ${RUNS} alternating runs`;
     const figure = (name: string, goal: Goal, values: readonly number[], more = ""): Figure => ({
@@ -126,7 +131,13 @@ async function measured(place: TestHome, quick: boolean): Promise<readonly Measu
       figure(
         "generation on the load that repeats, tuned, against untuned",
         { atLeast: 1.5 },
-        own.generation,
+        ownRewrite.generation,
+        kept,
+      ),
+      figure(
+        "generation on chat, tuned, against untuned",
+        { atLeast: 1 - LARGEST_EXCUSED_LOSS },
+        ownChat.generation,
         kept,
       ),
     ];
@@ -135,11 +146,14 @@ async function measured(place: TestHome, quick: boolean): Promise<readonly Measu
   }
 }
 
-/** Prompts as the model's own template renders them, so that both engines read the same tokens. One per run. */
+/**
+ * Prompts as the model's own template renders them, so that both engines read the same tokens. One per run; `…Others` for a second comparison with an engine
+ * that may remember the first.
+ */
 async function rendered(server: Server) {
-  const all = async (make: (turn: number) => readonly Message[]) => {
+  const all = async (make: (turn: number) => readonly Message[], first = 0) => {
     const texts: string[] = [];
-    for (let turn = 0; turn <= RUNS; turn++) {
+    for (let turn = first; turn <= first + RUNS; turn++) {
       const response = await server.post("/apply-template", { messages: make(turn) });
       const { prompt } = (await response.json()) as { readonly prompt?: string };
       if (prompt === undefined) throw new Error("the engine renders no prompt");
@@ -150,7 +164,9 @@ async function rendered(server: Server) {
   return {
     filled: await all((turn) => filledPrompt(400, turn)),
     chat: await all(chatPrompt),
+    chatOthers: await all(chatPrompt, RUNS + 1),
     rewrite: await all(rewritePrompt),
+    rewriteOthers: await all(rewritePrompt, RUNS + 1),
   };
 }
 

@@ -1,0 +1,34 @@
+/** What engines are asked while they are tuned. */
+import { expect, test } from "bun:test";
+import { chatPrompt, NEW_TURNS, rewritePrompt } from "../../../lib/llm/tune/loads.ts";
+
+const texts = (make: typeof chatPrompt, turns: number) =>
+  Array.from({ length: turns }, (_, turn) => JSON.stringify(make(turn)));
+
+test("no file is written again twice, and neighbours share no line that names their thing", () => {
+  expect(new Set(texts(rewritePrompt, NEW_TURNS)).size).toBe(NEW_TURNS);
+  for (let turn = 1; turn < NEW_TURNS; turn++) {
+    const [before, now] = [turn - 1, turn].map((one) => rewritePrompt(one)[0]?.content ?? "");
+    const thing = /average\((\w+):/.exec(now ?? "")?.[1] ?? "";
+    const known = new Set(before?.split("\n"));
+    const naming = (now ?? "").split("\n").filter((line) => line.includes(thing));
+    expect(naming.length).toBeGreaterThan(5);
+    expect(naming.filter((line) => known.has(line))).toEqual([]);
+  }
+});
+
+test("a question comes back only after more turns than a candidate gets", () => {
+  const all = texts(chatPrompt, 2 * NEW_TURNS);
+  const nearest = Math.min(
+    ...all.map((text, at) => all.indexOf(text, at + 1) - at).filter((gap) => gap > 0),
+  );
+  expect(nearest).toBeGreaterThan(21);
+});
+
+test("what is to be written again begins as the file does", () => {
+  for (let turn = 0; turn < NEW_TURNS; turn++) {
+    const [asked, begun] = rewritePrompt(turn);
+    expect(asked?.content).toContain(begun?.content ?? "nothing");
+    expect(begun?.content).not.toContain("average");
+  }
+});
