@@ -90,10 +90,10 @@ async function measured(place: TestHome, quick: boolean): Promise<readonly Measu
     engines.push(tuned);
     const chat = await inTurns(tuned, prebuilt, prompts.chat, tokens);
     const rewrite = await inTurns(tuned, prebuilt, prompts.rewrite, REWRITTEN);
-    const untunedAgain = asEngine(await serve(usual));
-    engines.push(untunedAgain);
-    const ownRewrite = await inTurns(tuned, untunedAgain, prompts.rewriteOthers, REWRITTEN);
-    const ownChat = await inTurns(tuned, untunedAgain, prompts.chatOthers, tokens);
+    for (const engine of engines.splice(0)) await engine.stop();
+    const both = { ours: () => serve(profile), theirs: () => serve(usual) };
+    const ownRewrite = await inFreshTurns(both, prompts.rewriteOthers, REWRITTEN);
+    const ownChat = await inFreshTurns(both, prompts.chatOthers, tokens);
 
     const how = `${model.name}, ${usual.threads} threads, ${RUNS} alternating runs`;
     const figure = (name: string, goal: Goal, values: readonly number[], more = ""): Figure => ({
@@ -131,13 +131,13 @@ async function measured(place: TestHome, quick: boolean): Promise<readonly Measu
       figure(
         "generation on the load that repeats, tuned, against untuned",
         { atLeast: 1.5 },
-        ownRewrite.generation,
+        ownRewrite,
         kept,
       ),
       figure(
         "generation on chat, tuned, against untuned",
         { atLeast: 1 - LARGEST_EXCUSED_LOSS },
-        ownChat.generation,
+        ownChat,
         kept,
       ),
     ];
@@ -151,9 +151,9 @@ async function measured(place: TestHome, quick: boolean): Promise<readonly Measu
  * that may remember the first.
  */
 async function rendered(server: Server) {
-  const all = async (make: (turn: number) => readonly Message[], first = 0) => {
+  const all = async (make: (turn: number) => readonly Message[], first = 0, last = RUNS) => {
     const texts: string[] = [];
-    for (let turn = first; turn <= first + RUNS; turn++) {
+    for (let turn = first; turn <= last; turn++) {
       const response = await server.post("/apply-template", { messages: make(turn) });
       const { prompt } = (await response.json()) as { readonly prompt?: string };
       if (prompt === undefined) throw new Error("the engine renders no prompt");
@@ -164,9 +164,9 @@ async function rendered(server: Server) {
   return {
     filled: await all((turn) => filledPrompt(400, turn)),
     chat: await all(chatPrompt),
-    chatOthers: await all(chatPrompt, RUNS + 1),
+    chatOthers: await all(chatPrompt, RUNS + 1, 3 * RUNS + 1),
     rewrite: await all(rewritePrompt),
-    rewriteOthers: await all(rewritePrompt, RUNS + 1),
+    rewriteOthers: await all(rewritePrompt, RUNS + 1, 3 * RUNS + 1),
   };
 }
 
@@ -189,6 +189,34 @@ async function inTurns(
     const speeds = (one: WorkerAnswer) =>
       `${one.promptPerSecond.toFixed(0)} and ${one.generatedPerSecond.toFixed(0)}`;
     ratios.said = `${a.promptTokens} + ${a.generatedTokens} tokens, last run ${speeds(a)} against ${speeds(b)} tokens/s`;
+  }
+  return ratios;
+}
+
+/**
+ * Ratios of the generation alone, of two that are started anew for each two runs, in changing order: where a process happens to lie in memory makes it some
+ * percent faster or slower for all of its life. The first prompt warms both.
+ */
+async function inFreshTurns(
+  start: { readonly ours: () => Promise<Server>; readonly theirs: () => Promise<Server> },
+  [warm = "", ...prompts]: readonly string[],
+  generate: number,
+): Promise<number[]> {
+  const ratios: number[] = [];
+  for (let run = 0; run < RUNS; run++) {
+    const started = new Map<"ours" | "theirs", Engine>();
+    try {
+      for (const who of run % 2 === 0
+        ? (["ours", "theirs"] as const)
+        : (["theirs", "ours"] as const))
+        started.set(who, asEngine(await start[who]()));
+      const [ours, theirs] = [started.get("ours"), started.get("theirs")];
+      if (!ours || !theirs) throw new Error("both were started");
+      const two = prompts.slice(2 * run, 2 * run + 2);
+      ratios.push(...(await inTurns(ours, theirs, [warm, ...two], generate)).generation);
+    } finally {
+      for (const engine of started.values()) await engine.stop();
+    }
   }
   return ratios;
 }

@@ -45,7 +45,7 @@ export const tuneCall: Call = async (context, args) => {
   };
   const engines = openEngines(context, build, model);
   try {
-    const taste = await askBoth(engines, start, chooseLengths(0), 0, signal);
+    const taste = await askBoth(engines, start, chooseLengths(0), { text: 0, turn: 0 }, signal);
     const lengths = chooseLengths(taste.chat.generatedPerSecond);
     const left = Math.max(1, budget - (performance.now() - began));
     const found = await search(start, stages(tuning), realTiming(context, engines, lengths, left));

@@ -31,6 +31,8 @@ export interface Turn {
 export interface Timing {
   /** Times both once on both loads; which goes first alternates with `turn`. Undefined where `other` can't be served, with the reason said there. */
   time(base: Profile, other: Profile, turn: number): Promise<Turn | { readonly refused: string }>;
+  /** What is timed from now on runs anew: where a process happens to lie in memory makes it some percent faster or slower for all of its life. */
+  startAnew(): Promise<void>;
   /** Share of the budget that is spent, 0 to 1 and more. */
   spent(): number;
   /** Told before each candidate. */
@@ -56,6 +58,8 @@ interface Looks {
   readonly most: number;
   /** Share of the budget after which there are no more. */
   readonly until: number;
+  /** After so many pairs both run anew, before the first too; never where left out. */
+  readonly anew?: number;
   /** Whether more are worth their time. */
   readonly more: (loads: TwoLoads<Comparison>, pairs: number) => boolean;
 }
@@ -68,9 +72,10 @@ const TRY: Looks = {
   more: (loads, pairs) =>
     pairs < FEWEST_TRIED ? !isHopeless(loads) : isDoubtful(loads, FEWEST_TRIED),
 };
-/** The proof: more than a candidate gets, because this is what is believed in the end. */
+/** The proof: more than a candidate gets, because this is what is believed in the end; on several processes each, so that none's luck decides. */
 const PROOF: Looks = {
   least: 7,
+  anew: 2,
   most: 21,
   until: 1,
   more: isHidden,
@@ -154,10 +159,11 @@ async function pairUp(
   timing: Timing,
   base: Profile,
   other: Profile,
-  { least, most, until, more }: Looks,
+  { least, most, anew, until, more }: Looks,
 ): Promise<Compared> {
   const turns: Turn[] = [];
   do {
+    if (anew !== undefined && turns.length % anew === 0) await timing.startAnew();
     const one = await timing.time(base, other, turns.length);
     if ("refused" in one) return one;
     turns.push(one);

@@ -26,20 +26,20 @@ export function chooseLengths(speed: number): Lengths {
 }
 
 /**
- * Asks one engine on both loads. Which comes first alternates: llama.cpp's ngram-map-k and -k4v keep what they counted for an earlier text of the same slot,
+ * Asks one engine on both loads, about text number `text`. Which comes first alternates with the turn: llama.cpp's ngram-map-k and -k4v keep what they counted for an earlier text of the same slot,
  * so that a text after another long one is drafted for no more, where one after a short chat is (measured: 1.0x against 2 to 4x).
  */
 export async function askBoth(
   engines: Engines,
   profile: Profile,
   lengths: Lengths,
-  turn: number,
+  { text, turn }: { readonly text: number; readonly turn: number },
   signal: AbortSignal,
 ): Promise<TwoLoads<Completion>> {
   const server = await engines.of(profile);
   const ask = (load: keyof Lengths) =>
     complete(server, {
-      messages: load === "chat" ? chatPrompt(turn) : rewritePrompt(turn),
+      messages: load === "chat" ? chatPrompt(text) : rewritePrompt(text),
       maxTokens: lengths[load],
       cachePrompt: false,
       ignoreEnd: true,
@@ -60,18 +60,24 @@ export function realTiming(
   const began = performance.now();
   const spent = () => (performance.now() - began) / budget;
   let asked = 0;
+  let cold = false;
   return {
     spent,
+    startAnew: async () => {
+      await engines.stopAll();
+      cold = true;
+    },
     trying: (what) => {
       say.line(`Trying ${what} (${Math.round(100 * Math.min(1, spent()))} % of the time)`);
       say.progress("tuning", Math.min(budget, performance.now() - began), budget, "ms");
     },
     time: async (base, other, turn) => {
       const text = asked++;
-      const one = (profile: Profile) => askBoth(engines, profile, lengths, text, signal);
+      const one = (profile: Profile) => askBoth(engines, profile, lengths, { text, turn }, signal);
       try {
         // the first answer of a fresh engine pays for page faults: not counted
-        if (turn === 0) await warm(engines, [base, other], signal);
+        if (turn === 0 || cold) await warm(engines, [base, other], signal);
+        cold = false;
         const swapped = turn % 2 === 1;
         const first = await one(swapped ? other : base);
         const second = await one(swapped ? base : other);

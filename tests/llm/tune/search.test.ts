@@ -18,7 +18,11 @@ const FACTS: TuningFacts = {
 /** A machine on which a profile has these speeds; `noise` is asked for each sample. */
 function machine(
   speed: (profile: Profile, turn: number) => TwoLoads<number> | undefined,
-  options: { readonly noise?: () => number; readonly turns?: number } = {},
+  options: {
+    readonly noise?: () => number;
+    readonly turns?: number;
+    readonly startAnew?: () => void;
+  } = {},
 ): Timing & { readonly pairs: () => number } {
   let pairs = 0;
   const noise = options.noise ?? (() => 1);
@@ -26,6 +30,7 @@ function machine(
     pairs: () => pairs,
     spent: () => pairs / (options.turns ?? 10_000),
     trying: () => undefined,
+    startAnew: () => Promise.resolve(options.startAnew?.()),
     time: (base, other, turn) => {
       pairs += 1;
       const [a, b] = [speed(base, turn), speed(other, turn)];
@@ -69,6 +74,21 @@ describe("the search", () => {
     expect(found.tried.at(-1)?.why).toContain("no gain beyond the spread");
   });
 
+  test("rejects a gain that was one process's luck", async () => {
+    let started = 0;
+    const lucky = machine(
+      ({ speculation }) => {
+        // where it lies in memory is good for a tenth, and the next time for nothing
+        const luck = speculation === "ngram-mod" && started % 2 === 0 ? 1.1 : 1;
+        return { chat: 100 * luck, rewrite: 100 * luck };
+      },
+      { startAnew: () => (started += 1) },
+    );
+    const found = await search(USUAL_PROFILE, stages(FACTS), lucky);
+    expect(started).toBeGreaterThan(3);
+    expect(found.profile).toEqual(USUAL_PROFILE);
+  });
+
   test("keeps what speeds up rewriting and leaves chat as it was", async () => {
     const found = await search(
       USUAL_PROFILE,
@@ -93,6 +113,7 @@ describe("the search", () => {
       let proving = false;
       const found = await search(USUAL_PROFILE, stages(FACTS), {
         spent: () => 0,
+        startAnew: () => Promise.resolve(),
         trying: (what) => {
           proving = what.startsWith("all that was kept");
         },
@@ -123,6 +144,7 @@ describe("the search", () => {
       const found = await search(USUAL_PROFILE, stages(FACTS), {
         spent: () => 0,
         trying: (what) => (trying = what),
+        startAnew: () => Promise.resolve(),
         time: (base, other, turn) => {
           const tried = trying === "speculation ngram-mod";
           if (tried) pairs += 1;

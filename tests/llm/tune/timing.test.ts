@@ -48,7 +48,9 @@ function remembering(of: Speculation, isFast: (heard: Heard) => boolean) {
 }
 
 function answer(ms: number): string {
-  const chunk = { choices: [{ index: 0, delta: { content: "as it was" }, finish_reason: "length" }] };
+  const chunk = {
+    choices: [{ index: 0, delta: { content: "as it was" }, finish_reason: "length" }],
+  };
   const timings = {
     prompt_n: 1,
     prompt_ms: 1,
