@@ -8,6 +8,7 @@ import { describeProfile } from "../profile_form.ts";
 import type { TunedDocument } from "../tuned.ts";
 import { stages, type TuningFacts } from "./candidates.ts";
 import { openEngines } from "./engines.ts";
+import { NEW_TURNS } from "./loads.ts";
 import { isSuspect, measureQuantisation } from "./quantisation.ts";
 import { search } from "./search.ts";
 import { askBoth, chooseLengths, realTiming } from "./timing.ts";
@@ -45,7 +46,14 @@ export const tuneCall: Call = async (context, args) => {
   };
   const engines = openEngines(context, build, model);
   try {
-    const taste = await askBoth(engines, start, chooseLengths(0), { text: 0, turn: 0 }, signal);
+    // about a text that the search comes to last of all
+    const taste = await askBoth(
+      engines,
+      start,
+      chooseLengths(0),
+      { text: NEW_TURNS - 1, turn: 0 },
+      signal,
+    );
     const lengths = chooseLengths(taste.chat.generatedPerSecond);
     const left = Math.max(1, budget - (performance.now() - began));
     const found = await search(start, stages(tuning), realTiming(context, engines, lengths, left));
