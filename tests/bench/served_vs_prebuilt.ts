@@ -76,7 +76,7 @@ async function measured(place: TestHome, quick: boolean): Promise<readonly Measu
     await untuned.stop();
     engines.pop();
 
-    const tune = ["--tune", "--budget", quick ? "200" : "400", "--preheat", "1", "--yes", "--json"];
+    const tune = ["--tune", "--budget", quick ? "300" : "600", "--preheat", "1", "--yes", "--json"];
     const ended = await runEngine("04_llm_benchmark", tune, place);
     // the machine may be slower than before by now: what counts here is the profile that was found
     if (![0, 15].includes(ended.code)) {

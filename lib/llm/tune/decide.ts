@@ -116,9 +116,13 @@ export function isHidden(loads: TwoLoads<Comparison>): boolean {
   return gained && LOADS.some((load) => loads[load].margin > LARGEST_EXCUSED_LOSS);
 }
 
-/** What a gain is worth: the geometric mean over both loads, for choosing among several that may be kept. */
+/**
+ * What a gain is worth, for choosing among several that may be kept: the geometric mean over both loads of what is sure of it. By the middle alone, one that
+ * gains on every other text would stand above one that always does, and be refused in the proof.
+ */
 export function worth(loads: TwoLoads<Comparison>): number {
-  return Math.sqrt(loads.chat.ratio * loads.rewrite.ratio);
+  const sure = ({ ratio, margin }: Comparison) => Math.max(0, ratio - margin);
+  return Math.sqrt(sure(loads.chat) * sure(loads.rewrite));
 }
 
 /** "1.52x ± 0.04 (5 of 5 pairs)". */

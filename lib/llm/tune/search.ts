@@ -47,6 +47,13 @@ export interface Found {
   readonly tried: readonly Tried[];
 }
 
+/** A candidate that gained where it was tried. */
+interface Kept {
+  readonly candidate: Candidate;
+  readonly worth: number;
+  readonly why: string;
+}
+
 /** Share of the budget that is left for proving the winner. */
 const FOR_PROOF = 0.3;
 
@@ -92,10 +99,10 @@ export async function search(
 ): Promise<Found> {
   const tried: Tried[] = [];
   let best = start;
+  /** Those of the first stage with a winner that may have been it: made from the start alone, so each of them can be proven by itself. */
+  let runnersUp: readonly Kept[] = [];
   for (const stage of plan) {
-    let winner:
-      | { readonly candidate: Candidate; readonly worth: number; readonly why: string }
-      | undefined;
+    const kept: Kept[] = [];
     for (const candidate of stage.candidates(best)) {
       if (timing.spent() >= 1 - FOR_PROOF) {
         tried.push({ what: candidate.what, kept: false, why: "not tried: the time was over" });
@@ -110,27 +117,35 @@ export async function search(
       const verdict = judge(outcome.whole, FEWEST_TRIED);
       const value = worth(outcome.whole);
       tried.push({ what: candidate.what, kept: false, why: verdict.why });
-      if (verdict.keep && value > (winner?.worth ?? 0)) {
-        winner = { candidate, worth: value, why: verdict.why };
-      }
+      if (verdict.keep) kept.push({ candidate, worth: value, why: verdict.why });
     }
+    const [winner, ...others] = kept.toSorted((a, b) => b.worth - a.worth);
     if (!winner) continue;
+    if (best === start) runnersUp = others;
     best = winner.candidate.profile;
     const { what } = winner.candidate;
     const at = tried.findLastIndex((one) => one.what === what);
     tried[at] = { what, kept: true, why: winner.why };
   }
   if (best === start) return { profile: start, gain: { chat: 1, rewrite: 1 }, tried };
-  return await prove(start, best, tried, timing);
+  let found = await prove(start, best, ALL_KEPT, tried, timing);
+  for (const { candidate } of runnersUp) {
+    if (found.profile !== start || timing.spent() >= 1) break;
+    const what = `${candidate.what} alone, once more against the start`;
+    found = await prove(start, candidate.profile, what, found.tried, timing);
+  }
+  return found;
 }
+
+const ALL_KEPT = "all that was kept, once more against the start";
 
 async function prove(
   start: Profile,
   best: Profile,
+  what: string,
   tried: readonly Tried[],
   timing: Timing,
 ): Promise<Found> {
-  const what = "all that was kept, once more against the start";
   timing.trying(what);
   const outcome = await pairUp(timing, start, best, PROOF);
   const nothing = { profile: start, gain: { chat: 1, rewrite: 1 } };

@@ -13,7 +13,7 @@ import type { Timing, Turn } from "./search.ts";
 export type Lengths = TwoLoads<number>;
 
 /** Lengths on a machine that is quick enough, and those that still say something on one that is not. */
-const FULL: Lengths = { chat: 48, rewrite: 160 };
+const FULL: Lengths = { chat: 96, rewrite: 160 };
 const LEAST: Lengths = { chat: 24, rewrite: 64 };
 /** Seconds that an answer on each load may take. */
 const TIME: Lengths = { chat: 4, rewrite: 8 };

@@ -74,6 +74,24 @@ describe("the search", () => {
     expect(found.tried.at(-1)?.why).toContain("no gain beyond the spread");
   });
 
+  test("proves the next best of its stage where the best one's gain does not hold", async () => {
+    let asked = 0;
+    const found = await search(
+      USUAL_PROFILE,
+      stages(FACTS),
+      machine(({ speculation }) => {
+        // three times as fast as long as it is tried
+        const fading = speculation === "ngram-mod" && (asked += 1) <= 3 ? 300 : 100;
+        return { chat: 100, rewrite: speculation === "ngram-simple" ? 200 : fading };
+      }),
+    );
+    expect(found.profile).toEqual({ ...USUAL_PROFILE, speculation: "ngram-simple" });
+    expect(found.gain.rewrite).toBeCloseTo(2, 1);
+    expect(found.tried.filter(({ kept }) => kept).map(({ what }) => what)).toEqual([
+      "speculation ngram-simple alone, once more against the start",
+    ]);
+  });
+
   test("rejects a gain that was one process's luck", async () => {
     let started = 0;
     const lucky = machine(
@@ -110,17 +128,15 @@ describe("the search", () => {
   test("takes more pairs in the proof where noise hides whether the other load loses", async () => {
     const proofOf = async (chat: (turn: number) => number) => {
       let pairs = 0;
-      let proving = false;
+      let trying = "";
       const found = await search(USUAL_PROFILE, stages(FACTS), {
         spent: () => 0,
         startAnew: () => Promise.resolve(),
-        trying: (what) => {
-          proving = what.startsWith("all that was kept");
-        },
+        trying: (what) => (trying = what),
         time: (base, other, turn) => {
-          if (proving) pairs += 1;
+          if (trying.startsWith("all that was kept")) pairs += 1;
           const gain = other.speculation === base.speculation ? 1 : 3;
-          const noise = proving ? chat(turn) : 1;
+          const noise = trying.endsWith("against the start") ? chat(turn) : 1;
           return Promise.resolve({
             base: { chat: 100, rewrite: 100 },
             other: { chat: 100 * noise, rewrite: 100 * gain },
