@@ -47,6 +47,7 @@ export function decide(last: WatchState | undefined, look: Look, host: HostName)
         acting: look.acting.includes(target),
         canGoBack: look.canGoBack.includes(target),
         useless: look.useless,
+        ...(look.host.disk ? { writable: !look.host.disk.readOnly } : {}),
       },
     );
   const [engine, gateway] = [climbed("engine"), climbed("gateway")];

@@ -36,7 +36,6 @@ const NOT_THE_PROGRAMS: ReadonlySet<string | undefined> = new Set([
   "port-taken",
   "disk-full",
   "disk-error",
-  "read-only", // what a kernel makes of a disk that fails
 ]);
 
 /** A rung where nothing has been tried. */
@@ -78,6 +77,8 @@ export interface Around {
   readonly canGoBack: boolean;
   /** Known fixes that have nothing to do on this host. */
   readonly useless: readonly Cure["id"][];
+  /** The home's disk can be written: undefined where nobody tells. */
+  readonly writable?: boolean;
 }
 
 /** One look at one service. */
@@ -123,15 +124,24 @@ function nextRung(
   target: Target,
   rung: Rung,
   cause: string | undefined,
-  { canGoBack, useless }: Around,
+  { canGoBack, useless, writable }: Around,
 ): Pick<Deed, "rung" | "fix"> | undefined {
   const fix = rung.wentBack ? undefined : fixFor(target, cause, rung.fixed, useless);
   // what follows a fix or a step back is judged as it is: each of them restarts by itself
   const untouched = rung.fixed.length === 0 && !rung.wentBack;
   if (untouched && rung.restarts < (fix ? 1 : RESTARTS)) return { rung: "restart" };
   if (fix) return { rung: "fix", fix: fix.id };
-  if (!canGoBack || rung.wentBack || NOT_THE_PROGRAMS.has(cause)) return undefined;
+  if (!canGoBack || rung.wentBack || isTheHosts(cause, writable)) return undefined;
   return { rung: "previous" };
+}
+
+/**
+ * Whether another program would suffer from it, too. "read-only" is what a kernel makes of a disk that fails; where the disk can be written, it is the unit's
+ * sandbox that refuses a place to this program, and the one before never asked for it.
+ */
+function isTheHosts(cause: string | undefined, writable: boolean | undefined): boolean {
+  if (cause === "read-only") return writable !== true;
+  return NOT_THE_PROGRAMS.has(cause);
 }
 
 /** A service that starts for too long is down. */

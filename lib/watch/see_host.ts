@@ -2,6 +2,7 @@
 import { parseMeminfo } from "../facts/memory.ts";
 import { askNvidia } from "../inventory/observe_gpus.ts";
 import { DEVICES, linkNow, linkOf } from "../inventory/observe_links.ts";
+import { inHome } from "../keep/home.ts";
 import { readBattery, readSensors } from "../llm/bench/sensors.ts";
 import { readPolicies } from "../llm/governor.ts";
 import type { Probe } from "../machine/probe.ts";
@@ -18,7 +19,7 @@ interface Cards {
 
 /** Looks at the host. Each part has a pace of its own. */
 export function hostEyes(probe: Probe): (now: number) => HostLook {
-  const disk = new Gauge(() => probe.space(probe.home), 30 * SECOND);
+  const disk = new Gauge(() => diskOf(probe), 30 * SECOND);
   const memory = new Gauge(() => parseMeminfo(probe.text("/proc/meminfo") ?? ""), 10 * SECOND);
   const sensors = new Gauge(() => readSensors(probe), 10 * SECOND);
   const governor = new Gauge(() => settableGovernor(probe), 30 * SECOND);
@@ -47,6 +48,12 @@ export function hostEyes(probe: Probe): (now: number) => HostLook {
       ...cards.at(now),
     };
   };
+}
+
+/** The home's, read-only also where that is just so of the part that the services write: it may be a mount of its own. */
+function diskOf(probe: Probe): HostLook["disk"] {
+  const [disk, written] = [probe.space(probe.home), probe.space(inHome.runtime(probe.home))];
+  return disk && { ...disk, readOnly: disk.readOnly || written?.readOnly === true };
 }
 
 /** The governor of the policies for which "performance" could be set: one that is not, where there is one. */

@@ -85,6 +85,20 @@ test.each("gateway-config certificate locked port-taken disk-full disk-error rea
   },
 );
 
+test("a gateway that meets a read-only place on a disk that can be written goes back: its own sandbox refuses that place", () => {
+  const gateway = { state: "down", why: "it ended", cause: "read-only" } as const;
+  const services = { engine: { state: "up" }, gateway } as const;
+  const space = { free: 2 ** 40, total: 2 ** 41, inodesFree: 1e6, inodes: 2e6 };
+  for (const readOnly of [false, true]) {
+    const host = { gpus: [], slowLinks: [], disk: { ...space, readOnly } };
+    const watching = settled();
+    const made = watching.for(20 * MINUTE, { services, host, canGoBack: ["gateway"] });
+    const restarts = ["restart", "restart", "restart"];
+    expect(rungs(made)).toEqual(readOnly ? restarts : [...restarts, "previous"]);
+    expect(watching.state?.halted).toMatchObject([{ id: "gateway" }]);
+  }
+});
+
 test("a release that was given up is said, with who serves and the command that brings it back, until it is back", () => {
   const watching = settled();
   const gaveUp = { release: "bbbb", serving: "aaaa", fix: ["sudo", "./bin/06_shadow_control"] };
