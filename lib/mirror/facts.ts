@@ -187,7 +187,6 @@ async function lookAtPeer(
     settled,
     (path) => (path === "shared.cfg" && !isSound(config)) || isClosed(path, stays),
   );
-  const models = planModels(mine.models, missingModels(probe), state, records, settled);
   const look = await lookAtRelease(probe, peer, mine.hashes);
   const judged = judgeRelease(look, base, state, peer, settled);
   const { goes } = judged;
@@ -195,6 +194,8 @@ async function lookAtPeer(
     early && asRemembered && goes === withRelease
       ? early
       : await compare(state.manifest ?? (asRemembered ? last : undefined), goes);
+  const files = own.fresh.reduce((sum, one) => sum + one.bytes, 0);
+  const models = planModels(mine.models, missingModels(probe), state, records, settled, files);
   const agreed = {
     ...merged.agreed,
     ...models.agreed,

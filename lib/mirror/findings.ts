@@ -1,10 +1,12 @@
 /** What a mirror says about what it saw. Pure. */
 import { sayMade } from "../orchestra/made.ts";
-import { duration } from "../report/text.ts";
+import { bytes, duration } from "../report/text.ts";
 import type { Args, Finding } from "../unit.ts";
 import { choiceOf, type MirrorFacts, type ReachedPeer } from "./facts.ts";
 import { releaseKey } from "./held.ts";
-import { blockOf } from "./judge.ts";
+import { blockOf, bytesOf } from "./judge.ts";
+import { bytesToCome } from "./models.ts";
+import { SPARE } from "./places.ts";
 
 /** Milliseconds that two clocks may be apart before it is said. */
 const CLOCKS = 60_000;
@@ -127,6 +129,18 @@ function ofPeer(facts: MirrorFacts, peer: ReachedPeer): readonly Finding[] {
       fix: ["./bin/03_install_models"],
     }),
     "model-damaged",
+  );
+  each(
+    models.left,
+    (one, at) => ({
+      id: `model-left-${name}-${at}`,
+      level: "warn",
+      what: `model ${one.names[0] ?? one.sha256.slice(0, 12)} stays behind: ${bytes(bytesToCome(one, state.arriving))} of it are to go to ${name}, which has ${bytes(state.free)} free`,
+      why: `${bytes(bytesOf(peer))} of other things go there, and ${bytes(SPARE.model)} stay free`,
+      evidence: `models/sha256/${one.sha256}`,
+      fix: ["./bin/00_check_structure", "--host", name],
+    }),
+    "model-left",
   );
   each(
     state.closed,

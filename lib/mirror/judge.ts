@@ -2,6 +2,7 @@
 import { bytes as inBytes } from "../report/text.ts";
 import type { Failure } from "../unit.ts";
 import type { PeerFacts, ReachedPeer } from "./facts.ts";
+import { bytesToCome } from "./models.ts";
 import { SPARE } from "./places.ts";
 
 /** Why nothing goes to a peer now; undefined where it can. */
@@ -13,11 +14,10 @@ export function blockOf(peer: PeerFacts): Failure | undefined {
     const why = `the home on ${name} is read-only`;
     return { id: "peer-read-only", what, why, fix: ["./bin/shelter", "status"] };
   }
-  const bytes = bytesOf(peer);
-  // as the peer itself will judge it
-  const spare = modelBytes(peer) > 0 ? SPARE.model : SPARE.files;
-  if (bytes > 0 && state.free < bytes + spare) {
-    const why = `${name} has ${inBytes(state.free)} free, ${inBytes(bytes)} are to go there, and ${inBytes(spare)} stay free`;
+  // models find their own room, or stay behind
+  const bytes = fileBytes(peer);
+  if (bytes > 0 && state.free < bytes + SPARE.files) {
+    const why = `${name} has ${inBytes(state.free)} free, ${inBytes(bytes)} are to go there, and ${inBytes(SPARE.files)} stay free`;
     return { id: "peer-disk-full", what, why, fix: ["./bin/00_check_structure", "--host", name] };
   }
   return undefined;
@@ -25,16 +25,12 @@ export function blockOf(peer: PeerFacts): Failure | undefined {
 
 /** Bytes that a push would send. */
 export function bytesOf(peer: ReachedPeer): number {
-  return peer.own.fresh.reduce((sum, one) => sum + one.bytes, 0) + modelBytes(peer);
+  const { models, state } = peer;
+  return models.send.reduce((sum, one) => sum + bytesToCome(one, state.arriving), fileBytes(peer));
 }
 
-/** Of models only what did not come in earlier tries; one of which more came than there is begins anew. */
-function modelBytes({ models, state }: ReachedPeer): number {
-  const came = new Map(state.arriving.map((one) => [one.sha256, one.bytes]));
-  return models.send.reduce((sum, { sha256, bytes }) => {
-    const there = came.get(sha256) ?? 0;
-    return sum + (there <= bytes ? bytes - there : bytes);
-  }, 0);
+function fileBytes({ own }: Pick<ReachedPeer, "own">): number {
+  return own.fresh.reduce((sum, one) => sum + one.bytes, 0);
 }
 
 /** True where the peer is to get a generation. */

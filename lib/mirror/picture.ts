@@ -64,6 +64,7 @@ export function digestMirror(facts: MirrorFacts): Json {
             to_send: peer.own.fresh.length + peer.models.send.length,
             bytes: bytesOf(peer),
             conflicts: peer.merge.conflicts.map((one) => one.path),
+            models_left: peer.models.left.map((one) => one.names[0] ?? one.sha256),
             held_back: peer.own.heldBack.map((one) => one.path),
             refused: peer.own.refused.map((one) => one.path),
           }

@@ -146,9 +146,10 @@ test("more models than may wait for a commit are refused, and no more are sent f
   const { send, agreed } = planModels(
     own,
     [],
-    { models: [], missing: [] },
+    { models: [], missing: [], arriving: [], free: 1e12 },
     { mine: {}, theirs: {} },
     new Set(),
+    0,
   );
   expect(send).toHaveLength(MODELS_AT_ONCE);
   // the one that waits for its turn is no agreement yet: else it would count as taken away there
@@ -224,20 +225,52 @@ test("killed at the moment in which a model gets its place, it has its names or 
   }
 });
 
+const GB = 1024 ** 3;
+/** Names of the models that a peer with so much room gets, and of those that stay behind. */
+function planned(
+  sizes: Readonly<Record<string, number>>,
+  peer: { readonly free: number; readonly came?: number; readonly files?: number },
+) {
+  const own = Object.entries(sizes).map(([name, bytes]) => ({
+    ...{ sha256: name === "large" ? HASH : hashOf(name), bytes, names: [name] },
+    ...{ proven: true, damaged: false, suspect: false },
+  }));
+  const { send, left, agreed } = planModels(
+    own,
+    [],
+    {
+      ...{ models: [], missing: [], free: peer.free },
+      arriving: peer.came === undefined ? [] : [{ sha256: HASH, bytes: peer.came }],
+    },
+    { mine: {}, theirs: {} },
+    new Set(),
+    peer.files ?? 0,
+  );
+  expect(Object.keys(agreed)).toHaveLength(send.length);
+  const names = (of: readonly { readonly names: readonly string[] }[]) => of.map((m) => m.names[0]);
+  return { send: names(send), left: names(left) };
+}
+
 test("what came of a model in an earlier try takes no room a second time", () => {
-  const GB = 1024 ** 3;
-  const peer = (came: number, room: number) =>
-    ({
-      ...{ name: "shadow", reached: true, own: { fresh: [] } },
-      models: { send: [{ sha256: HASH, bytes: 40 * GB }] },
-      state: { readOnly: false, free: room, arriving: [{ sha256: HASH, bytes: came }] },
-    }) as unknown as ReachedPeer;
-  expect(bytesOf(peer(39 * GB, 0))).toBe(GB);
-  expect(blockOf(peer(39 * GB, 2 * GB))).toBeUndefined();
-  expect(blockOf(peer(0, 2 * GB))).toMatchObject({ id: "peer-disk-full" });
+  const goes = { send: ["large"], left: [] };
+  const stays = { send: [], left: ["large"] };
+  const large = { large: 40 * GB };
+  expect(planned(large, { came: 39 * GB, free: 2 * GB })).toEqual(goes);
+  expect(planned(large, { came: 0, free: 2 * GB })).toEqual(stays);
   // the peer keeps as much free as its own look before it takes one asks for
-  expect(blockOf(peer(39 * GB, 2 * GB - 1))).toMatchObject({ id: "peer-disk-full" });
-  expect(blockOf(peer(40 * GB, 0))).toBeUndefined();
+  expect(planned(large, { came: 39 * GB, free: 2 * GB - 1 })).toEqual(stays);
+  expect(planned(large, { came: 40 * GB, free: 0 })).toEqual(goes);
   // more than there is: it begins anew
-  expect(bytesOf(peer(41 * GB, 0))).toBe(40 * GB);
+  expect(planned(large, { came: 41 * GB, free: 40 * GB })).toEqual(stays);
+  expect(planned(large, { came: 41 * GB, free: 41 * GB })).toEqual(goes);
+});
+
+test("a model that finds no room holds up no other: the files come first, then those that need least", () => {
+  const sizes = { large: 40 * GB, middle: 5 * GB, small: GB };
+  expect(planned(sizes, { free: 12 * GB })).toEqual({ send: ["middle", "small"], left: ["large"] });
+  expect(planned(sizes, { free: 7 * GB, files: 1 })).toEqual({
+    send: ["small"],
+    left: ["large", "middle"].toReversed(),
+  });
+  expect(planned(sizes, { free: 47 * GB }).left).toEqual([]);
 });

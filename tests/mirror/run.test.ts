@@ -5,6 +5,7 @@ import { dirname, join, relative } from "node:path";
 import { inHome } from "../../lib/keep/home.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
+import { SPARE } from "../../lib/mirror/places.ts";
 import type { RunReport } from "../../lib/unit.ts";
 import { unit } from "../../scripts/05_rsync_mirror.ts";
 import { FAKE_HOME, type FakeFile, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
@@ -208,6 +209,42 @@ test("models: sent once, not brought back where they were taken away, brought ba
   expect(at.exists(there(`models/sha256/${hash}`))).toBe(false);
   await good(at, { take: "mine", path: `models/sha256/${hash}` });
   expect(at.exists(there(`models/sha256/${hash}`))).toBe(true);
+});
+
+test("a model that is too large for the peer's disk stays behind by numbers; records, shared files and a smaller model go", async () => {
+  const [large, small] = ["large".repeat(4096), "small"];
+  const at = world({
+    mine: {
+      ...mine,
+      "agents/a.md": "hello",
+      [`models/sha256/${hashOf(large)}`]: large,
+      [`models/sha256/${hashOf(small)}`]: small,
+      "models/large.gguf": { link: `sha256/${hashOf(large)}` },
+      "models/small.gguf": { link: `sha256/${hashOf(small)}` },
+    },
+    onRequest: (words, peer) => (words[0] === "state" ? tight(peer, words) : undefined),
+  });
+  const tight = async (peer: FakeWorld, words: readonly string[]) => {
+    const { stdout } = await askPeer(peer, words);
+    const room = JSON.stringify({ ...JSON.parse(stdout), free: SPARE.model + 1024 });
+    return { code: 0, stdout: room };
+  };
+  const { findings, facts } = await good(at);
+  expect(findings).toContainEqual({
+    id: "model-left-shadow-0",
+    level: "warn",
+    what: "model large stays behind: 20.0 KiB of it are to go to shadow, which has 1.0 GiB free",
+    why: expect.stringMatching(/^\d+ B of other things go there, and 1.0 GiB stay free$/),
+    evidence: `models/sha256/${hashOf(large)}`,
+    fix: ["./bin/00_check_structure", "--host", "shadow"],
+  });
+  expect(facts).toMatchObject({ peers: [{ models_left: ["large"] }] });
+  expect(at.read(there("models/small.gguf"))).toBe(small);
+  expect(at.read(there("agents/a.md"))).toBe("hello");
+  expect(at.read(there(LOG))).toBe('{"a":1}\n{"b":2}\n');
+  expect(at.exists(there("models/large.gguf"))).toBe(false);
+  // it is no reason to send anything anew
+  expect((await good(at)).outcome).toBe("converged");
 });
 
 test("a damaged model is not sent, and a sound one over there repairs it", async () => {

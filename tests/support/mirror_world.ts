@@ -68,7 +68,10 @@ export function trustOf(name: string, certificate: string): Trust {
 }
 
 /** What may go wrong on the way; called before each request with its words. It may throw. */
-export type OnRequest = (words: readonly string[], world: FakeWorld) => FakeRan | undefined;
+export type OnRequest = (
+  words: readonly string[],
+  world: FakeWorld,
+) => FakeRan | Promise<FakeRan> | undefined;
 
 /** Files of both homes, by their paths in each. */
 export interface TwoHomes {
