@@ -1,5 +1,6 @@
 /** One answer: asked of one engine after another until it is whole, and shown as if there had been one. */
 import { engineBody, type Ask } from "./ask.ts";
+import type { Bodies } from "./bodies.ts";
 import { readBounded, engineBodyLimit } from "./bounded.ts";
 import type { Counts } from "./counts.ts";
 import type { Engine, OpenStream } from "./engine.ts";
@@ -22,6 +23,8 @@ export interface Kitchen {
   readonly pool: Pool;
   readonly models: readonly ModelConfig[];
   readonly counts: Counts;
+  /** Room for the requests of all. */
+  readonly bodies: Bodies;
   /** Whether the next engine reads each prompt ahead. */
   readonly warm: boolean;
 }

@@ -5,8 +5,9 @@ import { createDial, type Dial } from "../machine/dial.ts";
 import { pause } from "../machine/pause.ts";
 import { listen, type Listener, type ListenLimits } from "../machine/listen.ts";
 import type { Probe } from "../machine/probe.ts";
+import { Bodies } from "./bodies.ts";
 import type { EngineConfig, GatewayConfig } from "./config.ts";
-import { noCounts, type Counts } from "./counts.ts";
+import { noCounts } from "./counts.ts";
 import { Engine } from "./engine.ts";
 import { bugNote, errorReply, placeOf, Refusal } from "./errors.ts";
 import { groundOf, readDocument, textsOf, type Ground, type Pem } from "./ground.ts";
@@ -46,7 +47,8 @@ export async function runGateway(options: GatewayOptions, signal: AbortSignal): 
   const path = options.path ?? inHome.gateway(probe.home);
   const counts = noCounts();
   const began = probe.now();
-  const start = (ground: Ground) => open(options, ground, counts, began);
+  const bodies = new Bodies();
+  const start = (ground: Ground) => open(options, ground, { counts, bodies }, began);
   let told = textsOf(probe, path);
   let running = start(groundOf(probe, readDocument(probe, path)));
   /** Those whose document is no longer in force, while their answers go on. */
@@ -119,7 +121,12 @@ interface Running extends Ground {
   stop(grace: number): Promise<void>;
 }
 
-function open(options: GatewayOptions, ground: Ground, counts: Counts, began: number): Running {
+function open(
+  options: GatewayOptions,
+  ground: Ground,
+  { counts, bodies }: Pick<House, "counts" | "bodies">,
+  began: number,
+): Running {
   const { pem } = ground;
   let { config } = ground;
   const { probe, onNote } = options;
@@ -148,6 +155,7 @@ function open(options: GatewayOptions, ground: Ground, counts: Counts, began: nu
     },
     warm: config.warm,
     counts,
+    bodies,
     key: () => keyIn(probe.text(config.listen.keyFile)),
     status: () => statusOf(config, pool, counts, began, probe.now()),
     bug: (error) => onNote?.(bugNote(error)),

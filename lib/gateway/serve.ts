@@ -72,14 +72,19 @@ async function route(house: House, request: Incoming): Promise<Reply> {
   throw new Refusal(404, "unknown_url", "there is nothing at this address");
 }
 
-/** The whole body as JSON, or why not. Its size is judged before it is read where the client says it. */
+/** The whole body as JSON, or why not. Its size is judged before it is read where the client says it; its memory counts until its answer is given. */
 export async function bodyOf(house: Kitchen, request: Incoming): Promise<Fields> {
   const { body } = house.pool.limits;
   const tooLarge = () =>
     new Refusal(413, "body_too_large", `the request is larger than ${body} bytes`);
   if ((request.length ?? 0) > body) throw tooLarge();
+  const share = house.bodies.share(body);
+  void request.over.then(() => share.giveBack());
+  share.announced(request.length ?? 0);
   try {
-    return parseBody(await request.body(body));
+    const whole = await request.body(body, (bytes) => share.came(bytes));
+    share.whole(whole);
+    return parseBody(whole);
   } catch (error) {
     if (error instanceof TooLarge) throw tooLarge();
     if (error instanceof Slow)

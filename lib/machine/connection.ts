@@ -170,7 +170,11 @@ export class Connection {
     this.wire.resume();
   }
 
-  async #readBody(head: Head, limit: number): Promise<Buffer> {
+  async #readBody(
+    head: Head,
+    limit: number,
+    came: ((bytes: number) => void) | undefined,
+  ): Promise<Buffer> {
     if (typeof head.body === "number" && head.body > limit)
       throw new TooLarge("the body is too large");
     if (head.expects && !this.#body?.done)
@@ -183,25 +187,29 @@ export class Connection {
     try {
       while (this.#body && !this.#body.done) {
         if (this.#held.length > limit) throw new TooLarge("the body is too large");
+        came?.(this.#held.length);
         if (late) throw new Slow("the body took too long");
         this.#gone.signal.throwIfAborted();
         const more = new Promise<void>((resolve) => (this.#wake = resolve));
         this.#resume();
         await more;
       }
+      this.#gone.signal.throwIfAborted();
+      if (this.#held.length > limit) throw new TooLarge("the body is too large");
+      came?.(this.#held.length);
+      return this.#held.take();
     } finally {
       clearTimeout(timer);
       this.#wake = undefined;
+      this.#held = new Gathered(); // where it was refused nobody needs what came
     }
-    this.#gone.signal.throwIfAborted();
-    if (this.#held.length > limit) throw new TooLarge("the body is too large");
-    return this.#held.take();
   }
 
   async #answer(head: Head): Promise<void> {
     if (this.#state !== "request") return; // what came with its head was refused already
     const gone = new AbortController();
     this.#gone = gone;
+    const over = Promise.withResolvers<void>();
     const question = head.target.indexOf("?");
     const request: Incoming = {
       method: head.method,
@@ -210,7 +218,8 @@ export class Connection {
       length: head.body === "chunked" ? undefined : head.body,
       ...(this.peer === undefined ? {} : { peer: this.peer }),
       signal: gone.signal,
-      body: (limit) => this.#readBody(head, limit),
+      over: over.promise,
+      body: (limit, came) => this.#readBody(head, limit, came),
     };
     try {
       const reply = await this.handler(request);
@@ -230,6 +239,8 @@ export class Connection {
     } catch {
       this.cut(); // what failed was counted by the handler; a part must not pass for the whole
       return;
+    } finally {
+      over.resolve();
     }
     this.#state = "head";
     this.#deadline(this.options.limits.idleTime);

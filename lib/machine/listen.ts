@@ -40,8 +40,13 @@ export interface Incoming {
   readonly peer?: string;
   /** Fires when the client has left. */
   readonly signal: AbortSignal;
-  /** The whole body. @throws TooLarge above `limit` bytes, Slow after the listener's limit, Left when the client is gone. */
-  body(limit: number): Promise<Buffer>;
+  /** Resolves when its answer is given, or can't be any more. */
+  readonly over: Promise<void>;
+  /**
+   * The whole body. `came` hears how many bytes are there each time that more have come; what it throws ends the reading.
+   * @throws TooLarge above `limit` bytes, Slow after the listener's limit, Left when the client is gone.
+   */
+  body(limit: number, came?: (bytes: number) => void): Promise<Buffer>;
 }
 
 /** An answer. A body of pieces is sent as they come; when it throws, the connection is cut so that nobody takes the part for the whole. */

@@ -48,6 +48,7 @@ async function leaveAfter(events: number, between: "at once" | "a moment" | "its
     headers: new Map([["authorization", "Bearer key"]]),
     length: undefined,
     signal: gone.signal,
+    over: Promise.resolve(),
     body: () =>
       Promise.resolve(
         Buffer.from(`{"messages":[{"role":"user","content":"Go"}],"stream":true}`, "utf8"),

@@ -23,6 +23,7 @@ function asking(path: string, body: string): Incoming {
     headers: new Map([["authorization", "Bearer key"]]),
     length: undefined,
     signal: new AbortController().signal,
+    over: Promise.resolve(),
     body: () => Promise.resolve(Buffer.from(body)),
   };
 }

@@ -23,6 +23,7 @@ test("an error that should not happen is heard of, unless it is only that the pe
       headers: new Map(),
       length: 0,
       signal,
+      over: Promise.resolve(),
       body: () => Promise.resolve(Buffer.alloc(0)),
     }).catch((error: unknown) => error);
   expect(await asking(AbortSignal.abort())).toBe(broken);

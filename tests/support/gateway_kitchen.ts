@@ -1,5 +1,6 @@
 /** A pool of scripted engines, and answers from it as a client would see them. */
 import { answer, type Kitchen } from "../../lib/gateway/answer.ts";
+import { Bodies } from "../../lib/gateway/bodies.ts";
 import { parseAsk } from "../../lib/gateway/ask.ts";
 import type { ModelConfig } from "../../lib/gateway/config.ts";
 import { noCounts } from "../../lib/gateway/counts.ts";
@@ -52,6 +53,7 @@ export function kitchenOf(
     models: options.models ?? [],
     warm: options.warm ?? false,
     counts: noCounts(),
+    bodies: new Bodies(),
     stop,
   };
 }
