@@ -4,7 +4,7 @@ import type { Bodies } from "./bodies.ts";
 import { readBounded, engineBodyLimit } from "./bounded.ts";
 import type { Counts } from "./counts.ts";
 import type { Engine, OpenStream } from "./engine.ts";
-import { engineRefusal, Refusal, Unable } from "./errors.ts";
+import { engineFault, engineRefusal, Refusal, Unable } from "./errors.ts";
 import { exchange } from "./exchange.ts";
 import { sameModel, wantedModel, type Wanted } from "./mapping.ts";
 import type { ModelConfig } from "./config.ts";
@@ -188,7 +188,7 @@ async function* pieces(
         engine.learn(timings);
         return;
       }
-      if (piece.error) throw gaveUp(piece.error);
+      if (piece.error) throw gaveUp(engine, piece.error);
       timings = piece.timings ?? timings;
       const now = performance.now();
       const { flow } = stream;
@@ -226,8 +226,8 @@ async function refuse(engine: Engine, response: Response): Promise<never> {
     throw new StreamFault("busy", `${engine.name} is busy`);
   }
   if (status === 503) throw new StreamFault("gave-up", `${engine.name}: ${refusal.message}`);
-  if (status === 401 || status === 403)
-    throw new StreamFault("gave-up", `${engine.name} refuses our key`);
+  const fault = engineFault(engine.name, status);
+  if (fault) throw fault;
   // 404: it has no such model; others may. 5xx: what it chokes on need not choke the others.
   if (status === 404 || status >= 500) {
     throw new Unable(
@@ -235,13 +235,15 @@ async function refuse(engine: Engine, response: Response): Promise<never> {
       false,
     );
   }
-  if (status < 400) throw new StreamFault("malformed", `${engine.name} sends us elsewhere`);
   throw new Unable(refusal, true);
 }
 
 /** An engine's error amid a stream. */
-function gaveUp({ status, body }: { readonly status: number; readonly body: string }): Error {
+function gaveUp(
+  { name }: Engine,
+  { status, body }: { readonly status: number; readonly body: string },
+): Error {
   const refusal = engineRefusal(status, body);
-  if (status >= 400 && status < 500) return new Unable(refusal, true);
-  return new StreamFault("gave-up", refusal.message);
+  if (status < 400 || status >= 500) return new StreamFault("gave-up", refusal.message);
+  return engineFault(name, status) ?? new Unable(refusal, true);
 }

@@ -2,7 +2,7 @@
 import type { Kitchen } from "./answer.ts";
 import { readBounded } from "./bounded.ts";
 import type { Engine, OpenStream } from "./engine.ts";
-import { engineRefusal, Refusal } from "./errors.ts";
+import { engineFault, engineRefusal, Refusal } from "./errors.ts";
 import { exchange } from "./exchange.ts";
 import { parseJson } from "./json.ts";
 import { WHOLE_LIMIT } from "./limits.ts";
@@ -37,9 +37,10 @@ export async function embed(
         const found = named(text, wanted.name);
         return { text: found, served };
       }
+      const fault = engineFault(engine.name, status);
+      if (fault) throw fault;
       problem = engineRefusal(status, text);
-      if (status >= 400 && status < 500 && status !== 404 && status !== 429 && status !== 401)
-        throw problem;
+      if (status < 500 && status !== 404 && status !== 429) throw problem;
       unable.add(engine.name);
     } catch (error) {
       signal.throwIfAborted();

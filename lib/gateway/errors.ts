@@ -1,5 +1,6 @@
 /** Refusals in the shape that OpenAI's clients read (platform.openai.com/docs/guides/error-codes). */
 import type { Reply } from "../machine/listen.ts";
+import { StreamFault } from "./sse.ts";
 
 /** A refusal: an HTTP status, a stable code for programs, a sentence for people, and when to try again. */
 export class Refusal extends Error {
@@ -74,6 +75,14 @@ export function engineRefusal(status: number, body: string): Refusal {
     // not the shape of an engine: the sentence above stands
   }
   return new Refusal(status, kind, message);
+}
+
+/** Why a status is the engine's own failure and no word on the request; undefined for any other. A client must never hear of it as if its own key were wrong. */
+export function engineFault(name: string, status: number): StreamFault | undefined {
+  if (status === 401 || status === 403)
+    return new StreamFault("gave-up", `${name} refuses our key`);
+  if (status < 400) return new StreamFault("malformed", `${name} sends us elsewhere`);
+  return undefined;
 }
 
 /** What is noted of an error that should not happen. */

@@ -6,7 +6,7 @@ import { modelOf } from "./ask.ts";
 import type { ServedModel } from "./config.ts";
 import { askWhole } from "./embed.ts";
 import type { Engine } from "./engine.ts";
-import { errorReply, Refusal } from "./errors.ts";
+import { engineFault, errorReply, Refusal } from "./errors.ts";
 import { bodyOf, json, type House } from "./serve.ts";
 import { StreamFault } from "./sse.ts";
 
@@ -59,6 +59,7 @@ async function relay(
   if (path === "/v1/embeddings") {
     try {
       const { status, text } = await askWhole(local, path, asked, signal);
+      refusesOurKey(local, status);
       return { status, headers: { "Content-Type": "application/json" }, body: text };
     } finally {
       place.giveBack();
@@ -105,12 +106,26 @@ async function stream(
     local.condemn("unreachable", false);
     throw new Refusal(503, "engine_down", "this host's engine can't be reached", 5);
   }
+  try {
+    refusesOurKey(local, response.status);
+  } catch (error) {
+    over();
+    throw error;
+  }
   const bytes = response.body as unknown as AsyncIterable<Uint8Array> | null;
   return {
     status: response.status,
     headers: { "Content-Type": response.headers.get("content-type") ?? "application/octet-stream" },
     body: passed(local, open, bytes, over),
   };
+}
+
+/** It is between this host and its engine: a peer would take it for a word on its own key. @throws Refusal 503 */
+function refusesOurKey(local: Engine, status: number): void {
+  const fault = status < 400 ? undefined : engineFault("this host's engine", status);
+  if (!fault) return;
+  local.condemn(fault.message, false);
+  throw new Refusal(503, "engine_down", fault.message, 5);
 }
 
 async function* passed(
