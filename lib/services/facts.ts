@@ -38,7 +38,9 @@ export interface Installable {
 export interface UnitFound extends UnitText {
   readonly sameFiles: boolean;
   readonly enabled: boolean;
+  /** It runs: one that ends again and again does not, whatever it said of itself in between. */
   readonly active: boolean;
+  readonly falling: boolean;
 }
 
 /** What installing looks at. */
@@ -212,7 +214,8 @@ async function damagedFile(probe: Probe, kept: readonly Build[]): Promise<string
 
 async function observeUnit(probe: Probe, unit: UnitText): Promise<UnitFound> {
   const sameFiles = unit.files.every(({ path, content }) => probe.text(path) === content);
-  return { ...unit, sameFiles, ...(await serviceState(probe, unit.name)) };
+  const { enabled, active, falling } = await serviceState(probe, unit.name);
+  return { ...unit, sameFiles, enabled, active: active && !falling, falling };
 }
 
 /** Releases that nothing leads to any more, with the links of their own. */

@@ -19,6 +19,7 @@ export function diagnoseServices(facts: ServicesFacts, kind: Kind): readonly Fin
   if (fails.length > 0) return fails;
   return [
     ...standing(facts),
+    ...facts.units.filter(({ falling }) => falling).map(({ name }) => falls(name)),
     ...(facts.givenUp ? [givenUp(facts, kind)] : []),
     ...releaseGivenUp(facts, kind),
   ];
@@ -133,6 +134,17 @@ function standing({ units, memory, engines, serving }: ServicesFacts): readonly 
       evidence: `${units.map(({ name }) => name).join(", ")}; ${TOP}`,
     },
   ];
+}
+
+function falls(unit: string): Finding {
+  return {
+    id: `falls-${unit.replace(/\..*$/, "")}`,
+    level: "warn",
+    what: `${unit} ended a moment ago, and is about to be started anew`,
+    why: "being ready once is no proof of a service: what ends again right after that is taken back",
+    evidence: `systemctl show ${unit}: SubState=auto-restart`,
+    fix: ["journalctl", "-u", unit, "-n", "50"],
+  };
 }
 
 function givenUp({ engines }: ServicesFacts, kind: Kind): Finding {

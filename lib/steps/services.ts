@@ -14,6 +14,12 @@ interface ServiceState {
   readonly active: boolean;
 }
 
+/** How a unit stands now. */
+interface ServiceNow extends ServiceState {
+  /** It ended, and systemd waits a moment before it starts it anew: it counts as active, and serves nobody. */
+  readonly falling: boolean;
+}
+
 /** systemd.unit(5), without characters that a path or an option could hide in. */
 const NAME = /^[a-z0-9][a-zA-Z0-9:_.@-]*\.(service|timer|socket|path|target)$/;
 
@@ -30,7 +36,8 @@ export async function setService(
       "that is no name of a systemd unit",
     );
   }
-  act.write(memo, JSON.stringify(await serviceState(probe, step.name)));
+  const { enabled, active } = await serviceState(probe, step.name);
+  act.write(memo, JSON.stringify({ enabled, active }));
   let changed = false;
   for (const { path, content } of step.files) {
     if (probe.text(path) === content) continue;
@@ -67,12 +74,13 @@ export function serviceMemo(home: string, run: string, round: string, step: numb
 }
 
 /** Whether a unit starts at boot and whether it runs now. A unit that systemd does not know does neither. */
-export async function serviceState(probe: Probe, name: string): Promise<ServiceState> {
+export async function serviceState(probe: Probe, name: string): Promise<ServiceNow> {
   const ran = await probe.run([
     "systemctl",
     "show",
     "--property=UnitFileState",
     "--property=ActiveState",
+    "--property=SubState",
     "--",
     name,
   ]);
@@ -80,6 +88,7 @@ export async function serviceState(probe: Probe, name: string): Promise<ServiceS
   return {
     enabled: value("UnitFileState") === "enabled",
     active: ["active", "activating", "reloading"].includes(value("ActiveState")),
+    falling: value("SubState").startsWith("auto-restart"),
   };
 }
 
