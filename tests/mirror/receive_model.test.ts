@@ -4,8 +4,6 @@ import { join } from "node:path";
 import { inHome } from "../../lib/keep/home.ts";
 import type { Act } from "../../lib/machine/act.ts";
 import type { Probe } from "../../lib/machine/probe.ts";
-import type { ReachedPeer } from "../../lib/mirror/facts.ts";
-import { blockOf, bytesOf } from "../../lib/mirror/judge.ts";
 import { planModels } from "../../lib/mirror/models.ts";
 import { MODELS_AT_ONCE, SPARE } from "../../lib/mirror/places.ts";
 import { answerMirror } from "../../lib/mirror/receive/serve.ts";

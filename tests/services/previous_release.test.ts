@@ -10,14 +10,8 @@ import { actAsRoot } from "../../lib/services/root_acts.ts";
 import type { RunReport } from "../../lib/unit.ts";
 import { unit as phantom } from "../../scripts/06_phantom_watchdog.ts";
 import { steadily } from "../support/bench_world.ts";
-import {
-  FAKE_HOME,
-  fakeMachine,
-  type FakeFile,
-  type FakeRan,
-  type FakeWorld,
-} from "../support/fake_machine.ts";
-import { knownUnits, type KnownUnit, systemctl } from "../support/fake_systemd.ts";
+import { FAKE_HOME, fakeMachine, type FakeFile, type FakeWorld } from "../support/fake_machine.ts";
+import { type KnownUnit, systemctl } from "../support/fake_systemd.ts";
 import { runOn } from "../support/run.ts";
 import {
   OLDER_RELEASES,
@@ -258,48 +252,6 @@ describe("root's act", () => {
       { numRuns: 150 },
     );
   }, 60_000);
-});
-
-describe("a newer release whose watcher", () => {
-  const WATCH = "shelter-watch.service";
-  const there = (path: string) => path.startsWith(FAKE_HOME);
-  /** As it is with systemctl answering in its own way while the newer release's unit stands. */
-  function withNewer(instead: (argv: readonly string[]) => FakeRan | undefined): FakeWorld {
-    const options = servicesMachine({ releases: [OLD, OLDER], before: OLDER, units: SERVE });
-    const world = fakeMachine({
-      ...options,
-      programs: {
-        ...options.programs,
-        systemctl: (argv, here, ...rest) => {
-          const newer = knownUnits(here)[WATCH]?.loaded.includes(RELEASE) === true;
-          const said = newer && argv.at(-1) === WATCH ? instead(argv) : undefined;
-          return said ?? systemctl(argv, here, ...rest);
-        },
-      },
-    });
-    made.push(world);
-    return world;
-  }
-
-  test.each([
-    ["never gets ready", "systemctl-failed", "restart", { code: 1, stderr: "it ended" }],
-    [
-      "gets ready and ends again and again",
-      "never-converges",
-      "show",
-      { stdout: "UnitFileState=enabled\nActiveState=activating\nSubState=auto-restart\n" },
-    ],
-  ])("%s is taken back as a whole, and the older one watches on", async (_, id, verb, said) => {
-    const world = withNewer((argv) => (argv[1] === verb ? said : undefined));
-    const before = world.picture("/", there);
-    const report = await run(world);
-    expect(report).toMatchObject({ outcome: "rolled-back", error: { id } });
-    expect(report.left ?? []).toEqual([]);
-    expect(world.picture("/", there)).toEqual(before);
-    expect(knownUnits(world)[WATCH]).toEqual(RUNS);
-    const warned = report.findings.map((one) => one.id);
-    expect(warned.includes("falls-shelter-watch")).toBe(verb === "show");
-  });
 });
 
 describe("a release that was given up", () => {

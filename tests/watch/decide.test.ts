@@ -73,32 +73,6 @@ test("a gateway that never comes back: three restarts, the release before, and i
   expect(alone.state?.halted).toHaveLength(1);
 });
 
-test.each("gateway-config certificate locked port-taken disk-full disk-error read-only".split(" "))(
-  "a gateway that suffers from what no other program cures (%s) is given up without another release",
-  (cause) => {
-    const watching = settled();
-    const gateway = { state: "down", why: "it ended", cause } as const;
-    const services = { engine: { state: "up" }, gateway } as const;
-    const sick = { services, canGoBack: ["gateway"] } as const;
-    expect(rungs(watching.for(20 * MINUTE, sick))).not.toContain("previous");
-    expect(watching.state?.halted).toMatchObject([{ id: "gateway" }]);
-  },
-);
-
-test("a gateway that meets a read-only place on a disk that can be written goes back: its own sandbox refuses that place", () => {
-  const gateway = { state: "down", why: "it ended", cause: "read-only" } as const;
-  const services = { engine: { state: "up" }, gateway } as const;
-  const space = { free: 2 ** 40, total: 2 ** 41, inodesFree: 1e6, inodes: 2e6 };
-  for (const readOnly of [false, true]) {
-    const host = { gpus: [], slowLinks: [], disk: { ...space, readOnly } };
-    const watching = settled();
-    const made = watching.for(20 * MINUTE, { services, host, canGoBack: ["gateway"] });
-    const restarts = ["restart", "restart", "restart"];
-    expect(rungs(made)).toEqual(readOnly ? restarts : [...restarts, "previous"]);
-    expect(watching.state?.halted).toMatchObject([{ id: "gateway" }]);
-  }
-});
-
 test("a release that was given up is said, with who serves and the command that brings it back, until it is back", () => {
   const watching = settled();
   const gaveUp = { release: "bbbb", serving: "aaaa", fix: ["sudo", "./bin/06_shadow_control"] };
