@@ -1,5 +1,6 @@
 /** Reading standard input: all of it, or line by line while it stays open. */
 import { ShelterError } from "../errors.ts";
+import { widenPipe } from "../machine/pipe.ts";
 
 /** All of standard input. @throws ShelterError "input-too-long" beyond `limit` characters. */
 export async function readInput(limit: number): Promise<string> {
@@ -13,9 +14,10 @@ export async function readInput(limit: number): Promise<string> {
   return text;
 }
 
-/** Standard input as it comes. */
-export function inputBytes(): AsyncIterable<Uint8Array> {
-  return process.stdin as AsyncIterable<Uint8Array>;
+/** Standard input as it comes, for long streams. */
+export async function* inputBytes(): AsyncIterable<Uint8Array> {
+  await widenPipe(0);
+  yield* process.stdin as AsyncIterable<Uint8Array>;
 }
 
 /** Lets go of standard input: what nobody reads any more must not keep the program. */
