@@ -7,9 +7,9 @@ import {
   ftruncateSync,
   openSync,
   readSync,
-  writeSync,
 } from "node:fs";
 import { ShelterError } from "../errors.ts";
+import { alignedBuffer, BLOCK, DirectWriter } from "./direct.ts";
 
 /** What is taken in. */
 export interface Receiving {
@@ -48,6 +48,7 @@ export async function receive(
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
   const file = openSync(path, flags, 0o600);
   let flushing: Promise<void> | undefined;
+  const writer = new DirectWriter(file);
   try {
     if (fstatSync(file).size < from) {
       throw new ShelterError(
@@ -58,7 +59,8 @@ export async function receive(
     }
     ftruncateSync(file, from);
     const hasher = new Bun.CryptoHasher("sha256");
-    const buffer = Buffer.allocUnsafe(CHUNK);
+    // one is filled while the other is written
+    let [buffer, other] = [await alignedBuffer(CHUNK), await alignedBuffer(CHUNK)];
     let size = 0;
     let told = performance.now();
     const tell = () => {
@@ -78,14 +80,15 @@ export async function receive(
     }
     let flushed = size;
     let waiting = 0;
-    const put = () => {
-      const piece = buffer.subarray(0, waiting);
-      for (let at = 0; at < waiting;) at += writeSync(file, piece, at, waiting - at, size + at);
-      hasher.update(piece);
+    /** What fits before the next write: after it the file ends where a block does. */
+    const room = () => CHUNK - (size % BLOCK) - waiting;
+    const put = async () => {
+      await writer.write(buffer.subarray(0, waiting), size);
+      [buffer, other] = [other, buffer];
       size += waiting;
       waiting = 0;
       tell();
-      if (size - flushed < FLUSH) return;
+      if (writer.direct || size - flushed < FLUSH) return;
       flushed = size;
       // what can't be flushed is told by the flush before it goes live
       flushing ??= new Promise<void>((resolve) => fdatasync(file, () => resolve())).then(
@@ -94,8 +97,8 @@ export async function receive(
     };
     const chunks = bytes[Symbol.asyncIterator]();
     for (;;) {
-      const next = await within(patience, chunks.next(), path).catch((error: unknown) => {
-        put(); // to go on from
+      const next = await within(patience, chunks.next(), path).catch(async (error: unknown) => {
+        await put(); // to go on from
         throw error;
       });
       if (next.done === true) break;
@@ -105,17 +108,20 @@ export async function receive(
       }
       // few large writes: what comes through a pipe comes in many small pieces
       for (let at = 0; at < chunk.length;) {
-        const part = chunk.subarray(at, at + CHUNK - waiting);
+        const part = chunk.subarray(at, at + room());
         buffer.set(part, waiting);
+        hasher.update(part);
         waiting += part.length;
         at += part.length;
-        if (waiting === CHUNK) put();
+        if (room() === 0) await put();
       }
     }
-    put();
+    await put();
+    await writer.settled();
     return { size, sha256: hasher.digest("hex") };
   } finally {
     await flushing; // its number may be another file's after the close
+    await writer.close();
     closeSync(file);
   }
 }

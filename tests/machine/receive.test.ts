@@ -1,9 +1,18 @@
 /** Bytes taken into a file: hashed as they are written, gone on with, never more than was said, and never waited for for ever. */
 import { expect, spyOn, test } from "bun:test";
 import * as fc from "fast-check";
-import { mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { alignedBuffer, BLOCK, DirectWriter } from "../../lib/machine/direct.ts";
 import { sha256 } from "../../lib/machine/hash.ts";
 import { receive } from "../../lib/machine/receive.ts";
 
@@ -37,6 +46,42 @@ test("what came before and what comes are one file and one hash, wherever it was
     ),
   );
   expect(statSync(at).mode & 0o777 & ~0o644).toBe(0);
+});
+
+test("pieces of many blocks are written whole and in their places, from wherever the stream goes on", async () => {
+  const at = join(folder(), "m");
+  const content = crypto.getRandomValues(new Uint8Array(65_536));
+  const large = Buffer.concat(Array.from({ length: 40 }, (_, n) => content.subarray(n)));
+  for (const from of [0, 1, 4096, 600_001]) {
+    writeFileSync(at, large.subarray(0, from));
+    const pieces = Array.from({ length: 50 }, (_, n) =>
+      large.subarray(
+        from + Math.floor(((large.length - from) * n) / 50),
+        from + Math.floor(((large.length - from) * (n + 1)) / 50),
+      ),
+    );
+    const received = await receive(at, { ...all, from, bytes: stream(...pieces) });
+    expect(received).toEqual({ size: large.length, sha256: sha256(large) });
+    expect(readFileSync(at).equals(large)).toBe(true);
+  }
+});
+
+test("blocks go past the cache where the file system can, and the rest of a file as any write does", async () => {
+  const file = openSync(join(folder(), "m"), "w+");
+  const writer = new DirectWriter(file);
+  try {
+    const could = writer.direct;
+    const buffer = await alignedBuffer(3 * BLOCK);
+    buffer.fill("ab");
+    await writer.write(buffer.subarray(0, 2 * BLOCK), 0);
+    await writer.write(buffer.subarray(2 * BLOCK, 2 * BLOCK + 5), 2 * BLOCK);
+    await writer.settled();
+    expect(writer.direct).toBe(could);
+    expect(readFileSync(file, "utf8")).toBe("ab".repeat(BLOCK) + "ababa");
+  } finally {
+    await writer.close();
+    closeSync(file);
+  }
 });
 
 test("more than was said, a gap, a link in its place and a silent sender are refused", async () => {
