@@ -18,7 +18,9 @@ import {
   readManifest,
   roundId,
   saveRound,
+  withoutContent,
 } from "./keep/snapshot.ts";
+import { noteWrote } from "./keep/wrote.ts";
 import { carryOut } from "./steps/carry_out.ts";
 import { reachesBeyond, showStep } from "./steps/show.ts";
 import { endTemporary, leavesNothing, takeBack } from "./steps/take_back.ts";
@@ -71,7 +73,7 @@ async function underLock(run: Run, work: (run: Run) => Promise<RunReport>): Prom
     return run.report("locked", { error });
   }
   try {
-    await recoverKilledRuns(unit, context, options.others);
+    run.recovered = await recoverKilledRuns(unit, context, options.others);
     return await work(run);
   } finally {
     await lock.release();
@@ -129,6 +131,7 @@ async function applyRound(run: Run, plan: readonly Step[], round: number): Promi
     say.detail({ step: shown.text, round });
     const place = { run: run.id, round: roundId(run.id, round), step: index };
     await carryOut(run.unit, run.context, step, place);
+    await noteWrote(probe, act, run.id, withoutContent(step), place);
     run.shown.push(shown);
   }
   signal.throwIfAborted();

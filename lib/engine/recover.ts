@@ -4,24 +4,26 @@ import { type Begin, openRuns, readJournal } from "../keep/journal.ts";
 import { takeLock } from "../keep/lock.ts";
 import { inHome } from "../keep/home.ts";
 import { lastStarted, type Manifest, NOTHING_STARTED, readManifest } from "../keep/snapshot.ts";
+import { writtenBy } from "../keep/wrote.ts";
 import { endTemporary, takeBack } from "../steps/take_back.ts";
 import { recordEnd } from "./record.ts";
-import type { AnyUnit, CallContext, ScriptId } from "../unit.ts";
+import { type Kept, keptFix, keptLine } from "../steps/spare.ts";
+import type { AnyUnit, CallContext, Finding, ScriptId } from "../unit.ts";
 
 /**
  * Undoes every killed run of this unit, whose lock the caller holds, and of others whose lock is free. An undo that was killed is finished.
- * @returns how many runs were finished.
+ * What somebody changed since is kept.
+ * @returns what the person has to know of it.
  */
 export async function recoverKilledRuns(
   unit: AnyUnit,
   context: CallContext,
   others?: (script: ScriptId) => Promise<AnyUnit | undefined>,
-): Promise<number> {
-  let finished = 0;
+): Promise<readonly Finding[]> {
+  const told: Finding[] = [];
   for (const begin of openRuns(readJournal(context.probe))) {
     if (begin.script === unit.id) {
-      await finish(unit, context, begin);
-      finished++;
+      told.push(...(await finish(unit, context, begin)));
       continue;
     }
     const other = await others?.(begin.script);
@@ -31,24 +33,26 @@ export async function recoverKilledRuns(
     try {
       // it may have ended between the look and the lock
       const still = openRuns(readJournal(context.probe)).some((one) => one.run === begin.run);
-      if (still) {
-        await finish(other, context, begin);
-        finished++;
-      }
+      if (still) told.push(...(await finish(other, context, begin)));
     } finally {
       await lock.release();
     }
   }
-  return finished;
+  return told;
 }
 
-async function finish(unit: AnyUnit, outer: CallContext, begin: Begin): Promise<void> {
+async function finish(
+  unit: AnyUnit,
+  outer: CallContext,
+  begin: Begin,
+): Promise<readonly Finding[]> {
   const { probe, act, say } = outer;
   // taking back is not itself cut short by a signal: half an undo is the state that nobody wants
   const context: CallContext = { ...outer, signal: new AbortController().signal };
   say.line(`An earlier run of ${begin.script} was cut off (${begin.run}): taking it back first`);
   const target = begin.undoes ?? begin.run;
   const left: string[] = [];
+  const kept: Kept[] = [];
   let manifest: Manifest | undefined;
   try {
     manifest = readManifest(probe, target);
@@ -59,7 +63,8 @@ async function finish(unit: AnyUnit, outer: CallContext, begin: Begin): Promise<
   if (manifest) {
     const started =
       begin.undoes === undefined ? (lastStarted(probe, target) ?? NOTHING_STARTED) : undefined;
-    left.push(...(await takeBack(unit, context, manifest, started)));
+    const sparing = { written: writtenBy(probe, manifest, started), kept };
+    left.push(...(await takeBack(unit, context, manifest, started, sparing)));
     if (begin.undoes === undefined) left.push(...(await endTemporary(unit, context, manifest)));
   }
   const clean = begin.undoes === undefined ? "interrupted" : "changed";
@@ -71,7 +76,10 @@ async function finish(unit: AnyUnit, outer: CallContext, begin: Begin): Promise<
     steps: begin.undoes === undefined ? left.length : begin.steps.length,
     ...(begin.undoes === undefined ? {} : { undoes: begin.undoes }),
     because: "cut-off",
-    why: `the run did not end by itself: taken back by a later run of ${unit.id}`,
+    why: [
+      `the run did not end by itself: taken back by a later run of ${unit.id}`,
+      ...kept.map(keptLine),
+    ].join("; "),
     ...(left.length > 0 ? { left } : {}),
     log_sha256: "",
     flag: unit.flag,
@@ -79,4 +87,13 @@ async function finish(unit: AnyUnit, outer: CallContext, begin: Begin): Promise<
     facts: null,
   });
   if (left.length === 0) act.remove(inHome.snapshots(probe.home, target));
+  for (const one of kept) say.line(`  ${keptLine(one)}`);
+  return kept.map((one, index) => ({
+    id: `kept-of-${begin.run}-${index}`,
+    level: "warn",
+    what: `${begin.script} was cut off and is taken back, but not all of it`,
+    why: keptLine(one),
+    evidence: one.now,
+    fix: keptFix(one),
+  }));
 }

@@ -56,6 +56,8 @@ export class Run {
   /** Steps as the report will show them. */
   readonly shown: ShownStep[] = [];
   findings: readonly Finding[] = [];
+  /** What the person has to know of earlier runs that were cut off. */
+  recovered: readonly Finding[] = [];
   private facts: unknown = null;
   private readonly startedAt: number;
   private readonly clock = performance.now();
@@ -183,8 +185,11 @@ export class Run {
       at: new Date(this.startedAt).toISOString(),
       took_ms: this.took(),
       facts: this.digest(),
-      findings:
-        log.broken === undefined ? this.findings : [...this.findings, brokenLog(log.broken)],
+      findings: [
+        ...this.recovered,
+        ...this.findings,
+        ...(log.broken === undefined ? [] : [brokenLog(log.broken)]),
+      ],
       steps: this.shown,
       unasked: unasked?.(this.facts, history) ?? [],
       ...(seen && unit.picture ? { picture: unit.picture(this.facts, options.want) } : {}),

@@ -49,4 +49,4 @@ function fold(probe: Probe, act: Act, older: string, younger: string): void {
 }
 
 /** Files that each snapshot has of its own. */
-const OWN: ReadonlySet<string> = new Set(["manifest.json", "left.json", "started"]);
+const OWN: ReadonlySet<string> = new Set(["manifest.json", "left.json", "started", "wrote"]);

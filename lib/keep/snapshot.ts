@@ -2,6 +2,7 @@
 import { dirname, join } from "node:path";
 import { ShelterError } from "../errors.ts";
 import type { Act } from "../machine/act.ts";
+import { sha256 } from "../machine/hash.ts";
 import type { Entry, Probe } from "../machine/probe.ts";
 import type { Owner, Step } from "../unit.ts";
 import { inHome } from "./home.ts";
@@ -26,7 +27,10 @@ export type Saved = { readonly path: string } & (
 /** A step as the snapshot keeps it: without contents, which may be large or secret. */
 export type KeptStep =
   | Exclude<Step, { do: "write" }>
-  | Omit<Extract<Step, { do: "write" }>, "content">;
+  | (Omit<Extract<Step, { do: "write" }>, "content"> & {
+      /** Of the content; left out for secrets, and by older releases. */
+      readonly sha256?: string;
+    });
 
 /** One round of a run: its steps and what they name, as it was. `saved[i]` belongs to `steps[i]`. */
 export interface SavedRound {
@@ -245,10 +249,10 @@ async function save(
     throw new ShelterError("not-a-file", `changing ${path}`, "it is a socket, a pipe or a device");
   }
   if (step.do === "attr") return { path, was: "attributes", mode, uid, gid };
-  const sha256 = await probe.sha256(path);
+  const was = await probe.sha256(path);
   if (MOVES.has(step.do)) act.hardLinkOrCopy(path, join(folder, blob));
   else act.copy(path, join(folder, blob));
-  return { path, was: "file", mode, uid, gid, blob, sha256 };
+  return { path, was: "file", mode, uid, gid, blob, sha256: was };
 }
 /** These replace a file by another one and never write into it, so a second name is copy enough. */
 const MOVES: ReadonlySet<Step["do"]> = new Set([
@@ -280,10 +284,11 @@ function missingParents(probe: Probe, path: string): readonly string[] {
   return missing;
 }
 
-function withoutContent(step: Step): KeptStep {
+/** A step as its snapshot keeps it. */
+export function withoutContent(step: Step): KeptStep {
   if (step.do !== "write") return step;
-  const { content: _, ...kept } = step;
-  return kept;
+  const { content, ...kept } = step;
+  return typeof content === "string" ? { ...kept, sha256: sha256(content) } : kept;
 }
 
 /** Some sysfs files list all choices and mark the current one in brackets: only that one can be written back. */

@@ -1,14 +1,16 @@
 /** Takes steps back, last first, from a run's snapshot. Can be repeated: a crash amid an undo is finished by the next one. */
 import { ShelterError } from "../errors.ts";
-import { type KeptStep, type Manifest, type Saved, restore } from "../keep/snapshot.ts";
+import { type KeptStep, type Manifest, type Saved, restore, stateOf } from "../keep/snapshot.ts";
 import type { AnyUnit, CallContext, Undo } from "../unit.ts";
 import { keepForNextFetch } from "../machine/sources.ts";
+import { mayRestore, moveAside, type Sparing } from "./spare.ts";
 import { type Place, removedFolder } from "./carry_out.ts";
 import { restoreService, serviceMemo, stopIfItWasNot } from "./services.ts";
 import { packageMemo, removeGained } from "./packages.ts";
 
 /**
  * Takes back every step of `manifest` up to and including `upTo` (all when left out), last first.
+ * With `sparing`, what somebody changed since is kept.
  * @returns what could not be brought back, each with the reason; empty when the host is as it was.
  */
 export async function takeBack(
@@ -16,6 +18,7 @@ export async function takeBack(
   context: CallContext,
   manifest: Manifest,
   upTo?: { readonly round: number; readonly step: number },
+  sparing?: Sparing,
 ): Promise<readonly string[]> {
   const left: string[] = [];
   for (const [round, { id, steps, saved }] of [...manifest.rounds.entries()].reverse()) {
@@ -23,7 +26,7 @@ export async function takeBack(
       if (upTo && (round > upTo.round || (round === upTo.round && index > upTo.step))) continue;
       const place = { run: manifest.run, round: id, step: index };
       try {
-        await takeBackOne(unit, context, step, saved[index] ?? [], place);
+        await takeBackOne(unit, context, step, saved[index] ?? [], place, sparing);
       } catch (error) {
         left.push(error instanceof Error ? error.message : String(error));
       }
@@ -69,6 +72,7 @@ async function takeBackOne(
   step: KeptStep,
   saved: readonly Saved[],
   place: Place,
+  sparing?: Sparing,
 ): Promise<void> {
   const { probe, act } = context;
   if (step.do === "move" && probe.stat(step.to) && !probe.stat(step.from)) {
@@ -76,9 +80,16 @@ async function takeBackOne(
   }
   if (step.do === "remove") {
     const aside = removedFolder(probe.home, place);
+    if (sparing && probe.stat(aside) && probe.stat(step.path)) {
+      moveAside(context, step.path, sparing.kept);
+    }
     if (probe.stat(aside) && !probe.stat(step.path)) act.rename(aside, step.path);
   }
-  if (step.do === "fetch" && probe.stat(step.to)?.size === step.bytes) {
+  if (
+    step.do === "fetch" &&
+    probe.stat(step.to)?.size === step.bytes &&
+    !(await isSpared(context, step, sparing))
+  ) {
     keepForNextFetch(context, step.to, step.sha256);
   }
   if (step.do === "package") {
@@ -87,8 +98,20 @@ async function takeBackOne(
   const memo = serviceMemo(probe.home, place.run, place.round, place.step);
   if (step.do === "service") await stopIfItWasNot(probe, act, step.name, memo);
   if (step.do === "exec" || step.do === "call") await takeBackDeed(unit, context, step, step.undo);
-  for (const one of [...saved].reverse()) await restore(probe, act, place.run, one);
+  for (const one of [...saved].reverse()) {
+    if (sparing && !(await mayRestore(context, one, sparing))) continue;
+    await restore(probe, act, place.run, one);
+  }
   if (step.do === "service") await restoreService(probe, act, step.name, memo);
+}
+
+/** Whether what was fetched is other bytes by now, which are not ours to reuse. */
+async function isSpared(
+  { probe }: CallContext,
+  { to }: Extract<KeptStep, { do: "fetch" }>,
+  sparing: Sparing | undefined,
+): Promise<boolean> {
+  return sparing?.written.get(to)?.states.has(await stateOf(probe, to)) === false;
 }
 
 async function takeBackDeed(
