@@ -6,6 +6,7 @@ import { inHome } from "../keep/home.ts";
 import { lastStarted, type Manifest, NOTHING_STARTED, readManifest } from "../keep/snapshot.ts";
 import { writtenBy } from "../keep/wrote.ts";
 import { endTemporary, takeBack } from "../steps/take_back.ts";
+import { endOf, recordLostEnd } from "./over.ts";
 import { recordEnd } from "./record.ts";
 import { type Kept, keptFix, keptLine } from "../steps/spare.ts";
 import type { AnyUnit, CallContext, Finding, ScriptId } from "../unit.ts";
@@ -49,6 +50,8 @@ async function finish(
   const { probe, act, say } = outer;
   // taking back is not itself cut short by a signal: half an undo is the state that nobody wants
   const context: CallContext = { ...outer, signal: new AbortController().signal };
+  const ended = endOf(probe, unit, begin, readJournal(probe));
+  if (ended !== undefined) return [await recordLostEnd(outer, unit, begin, ended)];
   say.line(`An earlier run of ${begin.script} was cut off (${begin.run}): taking it back first`);
   const target = begin.undoes ?? begin.run;
   const left: string[] = [];

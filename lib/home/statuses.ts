@@ -2,7 +2,7 @@
 import { jsonProblem } from "../facts/json_place.ts";
 import { inHome } from "../keep/home.ts";
 import { readJournal, type End } from "../keep/journal.ts";
-import { readStatus, setAside, writeStatus } from "../keep/status.ts";
+import { isLastWord, readStatus, setAside, writeStatus } from "../keep/status.ts";
 import type { Probe } from "../machine/probe.ts";
 import { ROSTER } from "../roster.ts";
 import type { Call } from "../unit.ts";
@@ -45,6 +45,6 @@ export const mendStatuses: Call = ({ probe, act, say }) => {
 
 function lastEnds(probe: Probe): ReadonlyMap<string, End> {
   const ends = new Map<string, End>();
-  for (const entry of readJournal(probe)) if (entry.kind === "end") ends.set(entry.flag, entry);
+  for (const entry of readJournal(probe)) if (isLastWord(entry)) ends.set(entry.flag, entry);
   return ends;
 }

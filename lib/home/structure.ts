@@ -4,6 +4,7 @@ import { isCommandAllowed } from "../hosts/alert_command.ts";
 import { type ConfigReading, lookAtConfig } from "../hosts/config.ts";
 import { DEFAULT_CONFIG } from "../hosts/settings.ts";
 import { inHome } from "../keep/home.ts";
+import { journalDamage } from "../keep/journal_damage.ts";
 import { isDone, readStatus } from "../keep/status.ts";
 import { TEMPORARY_PREFIX } from "../machine/durable.ts";
 import type { Entry, Probe } from "../machine/probe.ts";
@@ -71,6 +72,7 @@ export async function observeStructure(probe: Probe): Promise<StructureFacts> {
     temporaries: seen.temporaries.map((one) => withUser(one, users)),
     work: { maxAgeDays, bytes: work.bytes, old: work.old.map((one) => withUser(one, workUsers)) },
     statuses: lookAtStatuses(probe),
+    journal: journalDamage(probe),
     config,
     ...lacksAllowance(probe, config),
     configAside: freeName(probe, inHome.config(probe.home), "damaged"),

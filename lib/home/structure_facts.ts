@@ -1,5 +1,6 @@
 /** What 00_check_structure sees of a home. Only what stands out is kept: a home may hold tens of thousands of entries. */
 import type { ConfigReading } from "../hosts/config.ts";
+import type { JournalDamage } from "../keep/journal_damage.ts";
 import type { Space } from "../machine/probe.ts";
 import type { HostName, Owner } from "../unit.ts";
 import type { User } from "./in_use.ts";
@@ -116,6 +117,8 @@ export interface StructureFacts {
     readonly old: readonly Leftover[];
   };
   readonly statuses: readonly BadStatus[];
+  /** Places where the journal is damaged. */
+  readonly journal: readonly JournalDamage[];
   readonly config: ConfigReading;
   /** The command for alerts that shared.cfg names, where it was not allowed on this host. */
   readonly commandToAllow?: readonly string[];

@@ -1,6 +1,7 @@
 /** What 00_check_structure says of a home. Pure. One finding per kind of fault, with the first few names. */
 import { ALLOW_COMMAND } from "../hosts/alert_command.ts";
 import { configFindings } from "../hosts/config_repair.ts";
+import { damageFix, damageLine } from "../keep/journal_damage.ts";
 import { parityFindings } from "../peer/parity_findings.ts";
 import { printable } from "../report/text.ts";
 import type { Finding } from "../unit.ts";
@@ -26,8 +27,20 @@ export function diagnoseStructure(facts: StructureFacts): readonly Finding[] {
     ...lockFindings(facts),
     ...leftoverFindings(facts),
     ...facts.statuses.map((one) => statusFinding(facts, one)),
+    ...journalFindings(facts),
     ...parityFindings(facts.parity),
   ];
+}
+
+function journalFindings({ journal }: StructureFacts): readonly Finding[] {
+  return journal.map((one, index) => ({
+    id: `journal-damaged:${index}`,
+    level: "warn",
+    what: printable(damageLine(one)),
+    why: "status files and snapshots tell what they can in its place; it stays as it is, and no run is taken back because of it. Look at the disk",
+    evidence: one.path,
+    fix: damageFix(one),
+  }));
 }
 
 function commandFindings({ commandToAllow, host }: StructureFacts): readonly Finding[] {

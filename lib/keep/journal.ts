@@ -76,7 +76,10 @@ export function canonical(value: Json): string {
   return JSON.stringify(value);
 }
 
-/** All entries of a host, oldest first. A torn line (power cut, kill) is skipped: it was never acknowledged. @throws ShelterError "journal-unreadable" */
+/** Why an `end` stands in the journal that is not the run's own: that one can't be read any more. */
+export const END_UNREADABLE = "end-unreadable";
+
+/** All entries of a host, oldest first. A torn line (power cut, kill) is skipped: it was never acknowledged. Damaged ones: see journal_damage.ts. @throws ShelterError "journal-unreadable" */
 export function readJournal(probe: Probe, host: HostName = probe.host): readonly Entry[] {
   return journalFiles(probe, host).flatMap((path) => parseEntries(textOf(probe, path)));
 }
@@ -99,10 +102,11 @@ export async function appendEntry(
     const folder = inHome.journal(probe.home, probe.host);
     act.makeFolder(folder);
     const last = journalFiles(probe, probe.host).at(-1);
-    const entries = last === undefined ? [] : parseEntries(textOf(probe, last));
+    const text = last === undefined ? "" : textOf(probe, last);
+    const entries = parseEntries(text);
     // a file whose only line was torn still tells by its name where it begins
     const first = last === undefined ? 0 : Number.parseInt(basename(last), 10);
-    const index = (entries.at(-1)?.index ?? first - 1) + 1;
+    const index = (entries.at(-1)?.index ?? first - 1) + damagedAtEnd(text) + 1;
     const path =
       last !== undefined && entries.length < PER_FILE && (probe.stat(last)?.size ?? 0) < FULL
         ? last
@@ -134,6 +138,10 @@ export function standingRuns(entries: readonly Entry[], script?: ScriptId): read
       for (const run of [one.undoes, one.run, ...(one.includes ?? [])]) taken.add(run);
     }
   }
+  const begun = new Map(entries.flatMap((one) => (one.kind === "begin" ? [[one.run, one]] : [])));
+  // an end that was recorded afterwards does not make its run a young one
+  const ageOf = (one: End) =>
+    (one.because === END_UNREADABLE ? begun.get(one.run)?.index : undefined) ?? one.index;
   return entries
     .filter(
       (one): one is End =>
@@ -145,7 +153,7 @@ export function standingRuns(entries: readonly Entry[], script?: ScriptId): read
         !UNDONE.has(one.outcome) &&
         (script === undefined || one.script === script),
     )
-    .reverse();
+    .sort((a, b) => ageOf(b) - ageOf(a));
 }
 const UNDONE: ReadonlySet<Outcome> = new Set(["rolled-back", "interrupted"]);
 
@@ -165,7 +173,8 @@ export function pastRuns(probe: Probe, script?: ScriptId): readonly PastRun[] {
     .reverse();
 }
 
-function journalFiles(probe: Probe, host: HostName): readonly string[] {
+/** The journal's files, oldest first. */
+export function journalFiles(probe: Probe, host: HostName): readonly string[] {
   const folder = inHome.journal(probe.home, host);
   return probe
     .list(folder)
@@ -177,7 +186,7 @@ function journalFiles(probe: Probe, host: HostName): readonly string[] {
 const RUN = /^\w[\w-]*$/;
 
 /** A journal that can't be read must not look like an empty one: what stands would be taken for nothing. */
-function textOf(probe: Probe, path: string): string {
+export function textOf(probe: Probe, path: string): string {
   const reading = probe.read(path);
   if (reading.state === "ok") return reading.text;
   const why = reading.state === "error" ? reading.why : reading.state;
@@ -185,16 +194,24 @@ function textOf(probe: Probe, path: string): string {
 }
 
 function parseEntries(text: string): readonly Entry[] {
-  const entries: Entry[] = [];
-  for (const line of text.split("\n")) {
-    if (line === "") continue;
-    try {
-      const entry = JSON.parse(line) as Entry;
-      if (!Number.isInteger(entry.index) || typeof entry.run !== "string") continue;
-      if (RUN.test(entry.run)) entries.push(entry);
-    } catch {
-      // a torn line: see readJournal
-    }
+  return text.split("\n").flatMap((line) => parseEntry(line) ?? []);
+}
+
+/** One line of the journal; undefined where it is none. */
+export function parseEntry(line: string): Entry | undefined {
+  try {
+    const entry = JSON.parse(line) as Entry;
+    if (!Number.isInteger(entry.index) || typeof entry.run !== "string") return undefined;
+    const whole = entry.kind === "end" ? typeof entry.outcome === "string" : BEGUN.has(entry.kind);
+    return whole && RUN.test(entry.run) ? entry : undefined;
+  } catch {
+    return undefined; // torn or damaged
   }
-  return entries;
+}
+const BEGUN: ReadonlySet<string> = new Set(["begin", "round"]);
+
+/** Whole lines at the end that are no entries: each was acknowledged and keeps its index, so that the gap tells of it. */
+function damagedAtEnd(text: string): number {
+  const lines = text.split("\n").slice(0, -1);
+  return lines.length - 1 - lines.findLastIndex((line) => parseEntry(line) !== undefined);
 }

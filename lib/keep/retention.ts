@@ -4,16 +4,18 @@ import type { Act } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
 import { inHome } from "./home.ts";
 import { readJournal } from "./journal.ts";
-import { readLeft, readManifest, writeLeft, writeManifest } from "./snapshot.ts";
+import { hasActed, readLeft, readManifest, writeLeft, writeManifest } from "./snapshot.ts";
 
 /**
  * Folds the oldest snapshots of a script beyond the last `kept` into the next younger one. Age is the journal's order, because a clock can go back.
- * The caller holds the script's lock, so a snapshot that no journal line names is of a run that was killed before its first act: it goes.
+ * The caller holds the script's lock, so a snapshot that no journal line names is of a run that was killed before its first act: it goes. Where
+ * it tells of acts, the journal has lost its lines, and it stays.
  */
 export function pruneSnapshots(probe: Probe, act: Act, script: string, kept: number): void {
   const order = new Map(readJournal(probe).map((one) => [one.run, one.index]));
   const own = probe.list(inHome.snapshots(probe.home)).filter((run) => run.endsWith(`-${script}`));
-  for (const run of own) if (!order.has(run)) act.remove(inHome.snapshots(probe.home, run));
+  for (const run of own)
+    if (!order.has(run) && !hasActed(probe, run)) act.remove(inHome.snapshots(probe.home, run));
   const runs = own
     .filter((run) => order.has(run))
     .sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0));

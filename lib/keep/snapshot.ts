@@ -313,6 +313,17 @@ export function stateBefore(saved: Saved): string | undefined {
   return saved.was === "absent" || saved.was === "dir" ? saved.was : undefined;
 }
 
+/** Whether a run whose snapshot is there began to act; its line in the journal is older than that. */
+export function hasActed(probe: Probe, run: string): boolean {
+  const folder = inHome.snapshots(probe.home, run);
+  return ["started", "left.json"].some((name) => probe.stat(join(folder, name)) !== undefined);
+}
+
+/** Whether a run came to its end, of which it notes how it left each path. */
+export function hasNotedItsEnd(probe: Probe, run: string): boolean {
+  return probe.stat(join(inHome.snapshots(probe.home, run), "left.json")) !== undefined;
+}
+
 /** How a run left each path that it named, for telling whether somebody changed it since. */
 export function readLeft(probe: Probe, run: string): Readonly<Record<string, string>> {
   const text = probe.text(join(inHome.snapshots(probe.home, run), "left.json"));

@@ -5,7 +5,7 @@ import type { Probe } from "../machine/probe.ts";
 import type { HostName, Json, Outcome, ScriptId } from "../unit.ts";
 import { freeName } from "./aside.ts";
 import { inHome } from "./home.ts";
-import { canonical, readJournal, type End } from "./journal.ts";
+import { canonical, END_UNREADABLE, readJournal, type End, type Entry } from "./journal.ts";
 
 /** status/<host>/<flag>.json */
 export interface Status {
@@ -95,7 +95,12 @@ export function statusText(host: HostName, end: End): string {
 
 /** The last `end` of a flag in the journal, for rebuilding its status. */
 export function lastEnd(probe: Probe, flag: string): End | undefined {
-  return readJournal(probe).findLast((one): one is End => one.kind === "end" && one.flag === flag);
+  return readJournal(probe).findLast((one): one is End => isLastWord(one) && one.flag === flag);
+}
+
+/** Whether a status follows from this entry: not from an end that was recorded afterwards, which knows less than the status itself. */
+export function isLastWord(entry: Entry): entry is End {
+  return entry.kind === "end" && entry.because !== END_UNREADABLE;
 }
 
 /** Fingerprint of the facts that matter to a script. */

@@ -3,6 +3,7 @@ import { layout } from "../cli.ts";
 import { EXIT, ShelterError } from "../errors.ts";
 import { retentionOf } from "../hosts/config.ts";
 import { inHome } from "../keep/home.ts";
+import { damageLine, journalDamage } from "../keep/journal_damage.ts";
 import { openRuns, pastRuns, readJournal } from "../keep/journal.ts";
 import { readStatus } from "../keep/status.ts";
 import { createAct } from "../machine/act.ts";
@@ -61,6 +62,7 @@ export const status: Command = async (desk) => {
     (one) => !running.some((now) => now.script === one.script),
   );
   const watch = host === place.host ? readWatch(probe) : undefined;
+  const damage = host === place.host ? journalDamage(probe).map(damageLine) : [];
   const unasked = suggestionsOf(pastRuns(probe), probe.now());
   const kept = await retentionOf(desk.probe);
   const next = nextOf(
@@ -77,6 +79,7 @@ export const status: Command = async (desk) => {
       outcome: "converged",
       scripts: board,
       running,
+      journal_damage: damage,
       cut_off: killed.map(({ run, script }) => ({ run, script })),
       retention: kept,
       next: next?.fix ?? null,
@@ -90,6 +93,9 @@ export const status: Command = async (desk) => {
       ...watchLines(watch, probe.now()),
       ...running.map((one) =>
         paint("steel", `  running now: ${one.script}, process ${one.pid}, since ${one.since}`),
+      ),
+      ...damage.map((line) =>
+        paint("rust", `  ${printable(line)}; ./bin/00_check_structure --plan tells more`),
       ),
       ...killed.map((one) =>
         paint(
