@@ -4,6 +4,7 @@ import { type Begin, openRuns, readJournal } from "../keep/journal.ts";
 import { takeLock } from "../keep/lock.ts";
 import { inHome } from "../keep/home.ts";
 import { lastStarted, type Manifest, NOTHING_STARTED, readManifest } from "../keep/snapshot.ts";
+import { fixOtherHome, otherHome, whyOtherHome } from "../keep/whose.ts";
 import { writtenBy } from "../keep/wrote.ts";
 import { endTemporary, takeBack } from "../steps/take_back.ts";
 import { endOf, recordLostEnd } from "./over.ts";
@@ -63,7 +64,11 @@ async function finish(
     // told once and kept: else no script could ever run again, not even the one that says what is wrong
     left.push(asFailure(error).what + ": " + asFailure(error).why);
   }
-  if (manifest) {
+  const home = manifest && otherHome(probe, manifest);
+  if (home !== undefined) {
+    say.line(`  ${whyOtherHome(probe, home)}: nothing is taken back`);
+    left.push(`taking back ${target}: ${whyOtherHome(probe, home)}`);
+  } else if (manifest) {
     const started =
       begin.undoes === undefined ? (lastStarted(probe, target) ?? NOTHING_STARTED) : undefined;
     const sparing = { written: writtenBy(probe, manifest, started), kept };
@@ -91,12 +96,26 @@ async function finish(
   });
   if (left.length === 0) act.remove(inHome.snapshots(probe.home, target));
   for (const one of kept) say.line(`  ${keptLine(one)}`);
-  return kept.map((one, index) => ({
+  const elsewhere: readonly Finding[] =
+    home === undefined
+      ? []
+      : [
+          {
+            id: `other-home-${begin.run}`,
+            level: "warn",
+            what: `${begin.script} was cut off, and is not taken back from here`,
+            why: whyOtherHome(probe, home),
+            evidence: inHome.snapshots(probe.home, target),
+            fix: fixOtherHome(probe, home, begin.script),
+          },
+        ];
+  const spared = kept.map((one, index) => ({
     id: `kept-of-${begin.run}-${index}`,
-    level: "warn",
+    level: "warn" as const,
     what: `${begin.script} was cut off and is taken back, but not all of it`,
     why: keptLine(one),
     evidence: one.now,
     fix: keptFix(one),
   }));
+  return [...elsewhere, ...spared];
 }

@@ -12,6 +12,7 @@ import {
   isOurRecord,
   isWhole,
 } from "../keep/snapshot.ts";
+import { fixOtherHome, otherHome, whyOtherHome } from "../keep/whose.ts";
 import type { Act } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
 import { takeBack } from "../steps/take_back.ts";
@@ -42,6 +43,11 @@ export async function undoLastRun(
   const manifest = readManifest(probe, last.run);
   if (!manifest) {
     return blocked("snapshot-gone", `taking back ${last.run}`, "its snapshot is no longer kept");
+  }
+  const home = otherHome(probe, manifest);
+  if (home !== undefined) {
+    const fix = fixOtherHome(probe, home, unit.id);
+    return blocked("other-home", `taking back ${last.run}`, whyOtherHome(probe, home), fix);
   }
   const changed = await changedSince(probe, manifest);
   if (changed.length > 0) {

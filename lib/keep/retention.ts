@@ -5,6 +5,7 @@ import type { Probe } from "../machine/probe.ts";
 import { inHome } from "./home.ts";
 import { readJournal } from "./journal.ts";
 import { hasActed, readLeft, readManifest, writeLeft, writeManifest } from "./snapshot.ts";
+import { otherHome } from "./whose.ts";
 
 /**
  * Folds the oldest snapshots of a script beyond the last `kept` into the next younger one. Age is the journal's order, because a clock can go back.
@@ -17,12 +18,22 @@ export function pruneSnapshots(probe: Probe, act: Act, script: string, kept: num
   for (const run of own)
     if (!order.has(run) && !hasActed(probe, run)) act.remove(inHome.snapshots(probe.home, run));
   const runs = own
-    .filter((run) => order.has(run))
+    .filter((run) => order.has(run) && !isOfOtherHome(probe, run))
     .sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0));
   while (runs.length > kept) {
     const [oldest = "", next = ""] = runs;
     fold(probe, act, oldest, next);
     runs.shift();
+  }
+}
+
+/** In a copy of a home these came along: folded into one of this home, they would be taken back with it. */
+function isOfOtherHome(probe: Probe, run: string): boolean {
+  try {
+    const manifest = readManifest(probe, run);
+    return manifest !== undefined && otherHome(probe, manifest) !== undefined;
+  } catch {
+    return false; // damaged: said where it is needed
   }
 }
 

@@ -45,6 +45,8 @@ export interface Manifest {
   readonly schema: 1;
   readonly run: string;
   readonly script: string;
+  /** Where it was made: its paths lead there. Older releases left it out. */
+  readonly home?: string;
   readonly rounds: readonly SavedRound[];
   /** Older runs whose rounds were folded into this snapshot when theirs was dropped: they are taken back together. */
   readonly includes?: readonly string[];
@@ -107,6 +109,7 @@ export async function saveRound(
     schema: 1,
     run,
     script,
+    home: probe.home,
     rounds: [...before, { id, steps: steps.map(withoutContent), saved }],
   };
   writeManifest(probe, act, manifest);
