@@ -96,10 +96,10 @@ test("an older run whose end is damaged stays below the younger ones, and the st
   await write("b");
   const [one = "", two = "", three = "", four = ""] = lines();
   setLines([one, flip(two), three, four]);
-  const status = world.read(inHome.status(FAKE_HOME, "testhost", "dirs_scaffolded"));
+  const told = world.read(inHome.status(FAKE_HOME, "testhost", "dirs_scaffolded"));
   await runOn(world, other, finishing);
   expect(world.read(NOTE)).toBe("b");
-  expect(world.read(inHome.status(FAKE_HOME, "testhost", "dirs_scaffolded"))).toBe(status);
+  expect(world.read(inHome.status(FAKE_HOME, "testhost", "dirs_scaffolded"))).toBe(told);
   await runOn(world, unit, { mode: "undo" });
   expect(world.read(NOTE)).toBe("a");
   await runOn(world, unit, { mode: "undo" });
