@@ -100,7 +100,7 @@ export const status: Command = async (desk) => {
       ...killed.map((one) =>
         paint(
           "copper",
-          `  cut off: ${one.script} (${one.run}); its next run takes that back first`,
+          `  cut off: ${one.script} (${one.run}); its next run${damage.length > 0 ? " looks whether it ended, and if not," : ""} takes that back first`,
         ),
       ),
       paint(

@@ -151,4 +151,13 @@ test("status says it too", async () => {
   const { lines: told, json } = await status(desk);
   expect(told.join("\n")).toContain(`the journal is damaged: ${JOURNAL}, line 1`);
   expect(JSON.stringify(json)).toContain("line 1");
+  expect(told.join("\n")).not.toContain("cut off");
+  setLines(
+    lines()
+      .slice(0, 1)
+      .map((line) => line.replace("kin\u0001", "kind"))
+      .concat("garbage"),
+  );
+  const { lines: open } = await status(desk);
+  expect(open.join("\n")).toContain("its next run looks whether it ended, and if not, takes that");
 });
