@@ -26,16 +26,6 @@ export async function answer(request: PeerRequest, peer: string): Promise<number
   return accept(request, { ...offer, address });
 }
 
-/** A paired host introduces itself anew, e.g. with a renewed certificate; `known` is where it was reached so far. */
-export async function exchange(
-  request: PeerRequest,
-  peer: string,
-  known: { readonly address: string },
-): Promise<number> {
-  const offer = await offered(request, peer);
-  return accept(request, { ...offer, address: offer.address || known.address });
-}
-
 /** Takes back what the pairing with this peer changed here. */
 export async function forget(request: PeerRequest, peer: string): Promise<number> {
   const report = await run(request, peer, "undo");

@@ -1,10 +1,11 @@
-/** What the operator's key of a paired host may ask for: proofs, an exchange of keys, runs of the scripts, and models by their hash. */
+/** What the operator's key of a paired host may ask for: proofs, runs of the scripts, and models by their hash. */
 import { RELEASE } from "../release.ts";
+import { printable } from "../report/text.ts";
 import { OFFER_LIMIT } from "../trust/offer.ts";
 import { challenge, challengeText } from "../trust/exchange.ts";
 import { signText } from "../trust/signature.ts";
-import { exchange } from "./introduce.ts";
 import { sendModel } from "./model.ts";
+import { notForPeers } from "./permitted.ts";
 import { contextOf, type PeerRequest } from "./request.ts";
 import type { Answers } from "./serve.ts";
 import { refused } from "./words.ts";
@@ -34,8 +35,6 @@ export const answerOperator: Answers = async (request, trust, verb, words) => {
     case "prove-back":
       await challenge(context, trust);
       return 0;
-    case "exchange":
-      return exchange(request, trust.name, trust);
     case CARRY_OUT:
       return carryOut(request);
     case "model":
@@ -56,11 +55,6 @@ async function carryOut(request: PeerRequest): Promise<number> {
   return request.runScript(script, argv);
 }
 
-/** Flags that would send us on, or elsewhere: a peer acts on this host and in this home alone. */
-const NOT_FOR_PEERS = /^--(host|home)(=|$)/;
-/** Which programs run here is for this host's own operator to say: going back to older ones, and allowing a peer's. */
-const ABOUT_PROGRAMS = /^--back(=|$)|^bin\/hosts\//;
-
 function parseRun(text: string): { readonly script: string; readonly argv: readonly string[] } {
   let said: unknown;
   try {
@@ -74,9 +68,9 @@ function parseRun(text: string): { readonly script: string; readonly argv: reado
   if (!Array.isArray(argv) || argv.length > 64) throw refused("its flags are no list");
   const flags = argv.map((one: unknown) => {
     if (typeof one !== "string" || one.includes("\0")) throw refused("a flag is no text");
-    if (NOT_FOR_PEERS.test(one) || ABOUT_PROGRAMS.test(one))
-      throw refused(`${one} is not for a peer to say`);
     return one;
   });
+  const odd = notForPeers(script, flags);
+  if (odd !== undefined) throw refused(`${printable(odd.slice(0, 80))} is not for a peer to say`);
   return { script, argv: flags };
 }

@@ -1,6 +1,6 @@
 /** The forced command's side of `--host`: what sshd would start, with the other host's words on standard input. */
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { keptForEachTest } from "../support/kept.ts";
 import {
@@ -56,7 +56,7 @@ describe.each(WAYS)("a paired host's request, $way", (way) => {
     for (const [script, argv, code] of [
       ["00_check_structure", ["--json"], 0],
       ["02_scaffold_dirs", ["--plan", "--json"], 0],
-      ["00_check_structure", ["--nope", "--json"], 2],
+      ["00_check_structure", ["--plan", "--verify", "--json"], 2],
       ["09_iso_boot_setup", ["--json"], 11],
     ] as const) {
       const asked = request(way, at, "carry-out");
@@ -77,9 +77,14 @@ describe.each(WAYS)("a paired host's request, $way", (way) => {
     expect(ended).toMatchObject({ code: 11, stderr: expect.stringContaining("more came than 3") });
   }, 30_000);
 
-  test("that is about which programs run here is refused: its own operator says that", async () => {
+  test("that is about which programs and commands run here is refused: its own operator says that", async () => {
     const at = await pairedHome(way);
+    const config = join(at.home, "shared.cfg");
+    const alerts = 'alerts: {command: ["/bin/sh", "-c", "id"]}\n';
+    writeFileSync(config, alerts);
     for (const [script, argv] of [
+      ["08_shelter_cli", ["watch", "--allow-command"]],
+      ["08_shelter_cli", ["undo", "--all", "--forget"]],
       ["05_rsync_mirror", ["--take", "theirs", "bin/hosts/testhost"]],
       ["08_shelter_cli", ["update", "--back"]],
     ] as const) {
@@ -89,6 +94,8 @@ describe.each(WAYS)("a paired host's request, $way", (way) => {
       expect([script, ended.code]).toEqual([script, 11]);
       expect(ended.stderr).toContain("is not for a peer to say");
     }
+    expect(existsSync(join(at.home, "runtime", "state", "allowed-command"))).toBe(false);
+    expect(existsSync(config)).toBe(true);
   }, 30_000);
 
   test.each(["told to", "its other side hangs up"])(

@@ -20,12 +20,13 @@ async function run(
   world: FakeWorld,
   argv: readonly string[] = [],
   signal = new AbortController().signal,
+  script = "00_check_structure",
 ) {
   const out: string[] = [];
   const err: string[] = [];
   const place = { home: FAKE_HOME, host: "phantom", peer: "shadow" };
   const code = await runOnPeer(
-    { machine: world.machine, ...place, script: "00_check_structure", argv },
+    { machine: world.machine, ...place, script, argv },
     { out: (line) => out.push(line), err: (line) => err.push(line) },
     signal,
   ).catch((error: unknown) => error);
@@ -40,9 +41,10 @@ function reaching(ssh: FakeProgram): FakeWorld {
 
 test("the script and its flags arrive over the operator's key, and what it says comes back", async () => {
   const worlds = keep(twoWorlds());
-  expect(await run(worlds.phantom, ["--plan", "--model", "a b;$(id)"])).toEqual({
+  const argv = ["--plan", "--feature", "a b;$(id)"];
+  expect(await run(worlds.phantom, argv, undefined, "01_validate_prereqs")).toEqual({
     code: 0,
-    out: ["00_check_structure --plan --model a b;$(id)"],
+    out: ["01_validate_prereqs --plan --feature a b;$(id)"],
     err: [],
   });
   const line = worlds.phantom.started[0] ?? [];
