@@ -6,7 +6,7 @@ import { checkNeeds } from "./engine/needs.ts";
 import { recoverKilledRuns } from "./engine/recover.ts";
 import { Run, type RunOptions } from "./engine/run.ts";
 import { keepWhatIsLeft, undoLastRun } from "./engine/undo.ts";
-import { asFailure, IntegrityError, Interrupted, readable, ShelterError } from "./errors.ts";
+import { asFailure, EXIT, IntegrityError, Interrupted, readable, ShelterError } from "./errors.ts";
 import { appendEntry } from "./keep/journal.ts";
 import { takeLock } from "./keep/lock.ts";
 import { retentionOf } from "./hosts/config.ts";
@@ -220,13 +220,15 @@ async function finish(
   const manifest = acted ? readManifest(probe, run.id) : undefined;
   const left = manifest ? await endTemporary(run.unit, run.context, manifest) : [];
   const final: Outcome = left.length > 0 ? "broken" : outcome;
-  const ending = { ...(error ? { error } : {}), left };
+  const taken = EXIT[final] === 0 ? run.takesBack(acted) : {};
+  const ending = { ...(error ? { error } : {}), left, ...taken };
   try {
     if (manifest) await keepWhatIsLeft(probe, act, manifest);
   } catch (thrown) {
     return await fail(run, thrown);
   }
-  if (!acted && !run.isNews(final)) return run.report(final, ending);
+  const news = acted || taken.undoes !== undefined || run.isNews(final);
+  if (!news) return run.report(final, ending);
   if (!acted) {
     await appendEntry(probe, act, { kind: "begin", run: run.id, script: run.unit.id, steps: [] });
   }

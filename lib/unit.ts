@@ -248,6 +248,8 @@ export interface Unit<Facts = unknown> {
   /** Pure. `[]` means converged. */
   readonly plan: (facts: Facts, want: Args) => readonly Step[];
   readonly calls?: { readonly [name: CallName]: Call };
+  /** Pure: earlier runs that do not stand any more once this one ended well, because ending their effects is what it is for. */
+  readonly undoes?: (facts: Facts) => readonly string[];
   /** Pure: what nobody asked about. */
   readonly unasked?: (facts: Facts, history: History) => readonly Finding[];
   /** Pure: what is compared, never shown: while it is the same, the last status still holds. The whole of the facts when left out. */

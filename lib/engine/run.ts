@@ -47,6 +47,8 @@ export interface Ending {
   readonly left?: readonly string[];
   /** The run that this one took back. */
   readonly undoes?: string;
+  /** Older runs that it took back with that one. */
+  readonly includes?: readonly string[];
 }
 
 /** A run in progress. */
@@ -132,6 +134,13 @@ export class Run {
     return unit.plan(this.facts, options.want);
   }
 
+  /** What a run that ended well took back by it; itself where it acted and no run is known, because it leaves nothing that stands. */
+  takesBack(acted: boolean): Pick<Ending, "undoes" | "includes"> {
+    if (!this.unit.undoes || this.facts === null) return {};
+    const [undoes = acted ? this.id : undefined, ...includes] = this.unit.undoes(this.facts);
+    return undoes === undefined ? {} : { undoes, includes };
+  }
+
   /** A run that found nothing to do is recorded only where it tells something that the status does not say already. */
   isNews(outcome: Outcome): boolean {
     const { probe } = this.context;
@@ -144,7 +153,7 @@ export class Run {
 
   /** Records the end in journal, history and status. Returns why that failed, where it did: the next run then finishes this one. */
   async end(outcome: Outcome, steps: number, ending: Ending): Promise<Failure | undefined> {
-    const { error, left, undoes } = ending;
+    const { error, left, undoes, includes = [] } = ending;
     try {
       await recordEnd(this.context, {
         run: this.id,
@@ -157,6 +166,7 @@ export class Run {
         fingerprint: this.fingerprint(),
         facts: this.digest(),
         ...(undoes === undefined ? {} : { undoes }),
+        ...(includes.length > 0 ? { includes } : {}),
         ...(error ? { because: error.id, why: `${error.what}: ${error.why}` } : {}),
         ...(left && left.length > 0 ? { left } : {}),
       });

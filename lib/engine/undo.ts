@@ -35,7 +35,8 @@ export async function undoLastRun(
   run: string,
 ): Promise<Undone> {
   const { probe, act, say } = context;
-  const [last] = standingRuns(readJournal(probe), unit.id);
+  // runs of one script may be about different things: pairings with different hosts
+  const last = standingRuns(readJournal(probe), unit.id).find(({ flag }) => flag === unit.flag);
   if (!last) {
     say.line(`There is no run of ${unit.id} to take back`);
     return { outcome: "converged", shown: [] };

@@ -43,6 +43,8 @@ export interface End extends Common {
   readonly steps: number;
   /** The run that this one took back. */
   readonly undoes?: string;
+  /** Older runs that it took back with that one. */
+  readonly includes?: readonly string[];
   readonly because?: string;
   readonly why?: string;
   readonly left?: readonly string[];
@@ -138,6 +140,10 @@ export function standingRuns(entries: readonly Entry[], script?: ScriptId): read
       for (const run of [one.undoes, one.run, ...(one.includes ?? [])]) taken.add(run);
     }
   }
+  for (const { undoes, outcome, includes = [] } of counts.values()) {
+    if (undoes === undefined || !TOOK_BACK.has(outcome)) continue;
+    for (const run of [undoes, ...includes]) taken.add(run);
+  }
   const begun = new Map(entries.flatMap((one) => (one.kind === "begin" ? [[one.run, one]] : [])));
   // an end that was recorded afterwards does not make its run a young one
   const ageOf = (one: End) =>
@@ -155,6 +161,7 @@ export function standingRuns(entries: readonly Entry[], script?: ScriptId): read
     )
     .sort((a, b) => ageOf(b) - ageOf(a));
 }
+const TOOK_BACK: ReadonlySet<Outcome> = new Set(["changed", "converged"]);
 const UNDONE: ReadonlySet<Outcome> = new Set(["rolled-back", "interrupted"]);
 
 /** Earlier runs, newest first. */

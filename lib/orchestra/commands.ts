@@ -196,6 +196,10 @@ export const COMMANDS: readonly CommandRow[] = [
       },
       renew: { type: "boolean", description: "Make this host's certificate anew and exchange it" },
       undo: { type: "boolean", description: "Take the pairing back, on both hosts" },
+      forget: {
+        type: "boolean",
+        description: "With --undo: this side alone where the other host can't be told",
+      },
     },
   },
   {

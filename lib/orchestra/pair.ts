@@ -6,14 +6,14 @@ import { layout, printReport, runHere } from "../cli.ts";
 import { EXIT, ShelterError, UsageError } from "../errors.ts";
 import { readConfig } from "../hosts/config.ts";
 import { HOST_NAME } from "../hosts/name.ts";
-import { inHome } from "../keep/home.ts";
-import { createAct } from "../machine/act.ts";
 import type { Probe } from "../machine/probe.ts";
+import { part } from "../peer/part.ts";
 import { printable } from "../report/text.ts";
+import { createVoice } from "../report/voice.ts";
 import { fingerprint } from "../trust/signature.ts";
 import { readTrust } from "../trust/store.ts";
 import { type FirstContact, pairUnit } from "../trust/unit.ts";
-import { asJson, textOf, type Command, type Desk } from "./desk.ts";
+import { asJson, textOf, type Command, type Desk, type Spoken } from "./desk.ts";
 
 export const pair: Command = async (desk) => {
   const { probe, want, machine, place } = desk;
@@ -34,7 +34,12 @@ export const pair: Command = async (desk) => {
       ["./bin/shelter", "pair", peer],
     );
   }
-  const undo = want["undo"] === true;
+  if (want["undo"] === true) return unpair(desk, peer);
+  if (want["forget"] === true) {
+    throw new UsageError("usage", `pair ${peer} --forget`, "it goes with --undo", [
+      ...["./bin/shelter", "pair", peer, "--undo"],
+    ]);
+  }
   const anew = want["anew"] === true || want["renew"] === true;
   const known = readTrust(probe, peer);
   const since = anew ? new Date(machine.now()).toISOString() : "";
@@ -43,22 +48,32 @@ export const pair: Command = async (desk) => {
     (one) => want[one] !== undefined,
   );
   const again = known && (!anew || (want["anew"] !== true && !told));
-  const first = undo || again ? known : await firstContact(desk, peer);
-  const unit = pairUnit(peer, first);
+  const first = again ? known : await firstContact(desk, peer);
   const report = await runHere(
-    unit,
+    pairUnit(peer, first),
     machine,
     place,
-    { ...want, yes: true, since, undo },
+    { ...want, yes: true, since },
     { signal: onSignals(() => undefined) },
   );
-  // what it said while it was paired tells of nobody any more
-  if (undo && EXIT[report.outcome] === 0) {
-    createAct(machine, probe).remove(inHome.contact(probe.home, peer));
-  }
   if (want["json"] !== true) printReport(report, want);
   return { exit: EXIT[report.outcome], json: asJson(report), lines: [] };
 };
+
+/** `pair <host> --undo`: the whole pairing with this host, however often it was renewed, and no other. */
+async function unpair({ machine, place, want }: Desk, peer: string): Promise<Spoken> {
+  const json = want["json"] === true;
+  const say = await createVoice({ json, verbose: want["verbose"] === true, env: process.env });
+  const options = { machine, ...place, say, signal: onSignals(() => undefined) };
+  const report = await part(options, peer, want["forget"] === true ? "if-it-answers" : "must");
+  say.clear();
+  if (!json) printReport(report, want);
+  return {
+    exit: EXIT[report.outcome],
+    json: asJson(report),
+    lines: report.outcome === "converged" ? [`${place.host} is not paired with ${peer}`] : [],
+  };
+}
 
 /** Where the peer is, and which host key it shows: accepted by the person, or by `--accept`. */
 async function firstContact({ probe, want }: Desk, peer: string): Promise<FirstContact> {

@@ -3,12 +3,14 @@ import { dirname } from "node:path";
 import { onSignals } from "../cli/signals.ts";
 import { runUnit } from "../engine.ts";
 import { EXIT, ShelterError } from "../errors.ts";
+import { HOST_NAME } from "../hosts/name.ts";
 import { inHome } from "../keep/home.ts";
 import { answerPath } from "../trust/facts.ts";
 import { type Offer, OFFER_LIMIT, parseOffer } from "../trust/offer.ts";
 import { ownOffer } from "../trust/store.ts";
 import { pairUnit } from "../trust/unit.ts";
 import type { RunReport } from "../unit.ts";
+import { part } from "./part.ts";
 import { contextOf, MUTE, type PeerRequest } from "./request.ts";
 import { refused } from "./words.ts";
 
@@ -26,7 +28,7 @@ export async function answer(request: PeerRequest, peer: string): Promise<number
   return accept(request, { ...offer, address });
 }
 
-/** Takes back what the pairing with this peer changed here. */
+/** Takes back what the last exchange with this peer changed here: the peer could not end it well. */
 export async function forget(request: PeerRequest, peer: string): Promise<number> {
   const report = await run(request, peer, "undo");
   const { probe, act } = contextOf(request);
@@ -34,6 +36,16 @@ export async function forget(request: PeerRequest, peer: string): Promise<number
   act.remove(answerPath(probe.home, peer));
   if (EXIT[report.outcome] !== 0) throw asError(report, `forgetting ${peer}`);
   act.remove(inHome.contact(probe.home, peer));
+  return 0;
+}
+
+/** Ends the pairing here, because the peer's operator ends it there. */
+export async function partFrom(request: PeerRequest, peer: string): Promise<number> {
+  if (!HOST_NAME.test(peer)) throw refused("it names no host");
+  const { machine, place } = request;
+  const voice = { say: MUTE, signal: onSignals(() => undefined) };
+  const report = await part({ machine, ...place, ...voice }, peer, "not");
+  if (EXIT[report.outcome] !== 0) throw asError(report, `ending the pairing with ${peer}`);
   return 0;
 }
 

@@ -1,10 +1,12 @@
-/** What the operator's key of a paired host may ask for: proofs, runs of the scripts, and models by their hash. */
+/** What the operator's key of a paired host may ask for: proofs, the end of the pairing, runs of the scripts, and models by their hash. */
 import { RELEASE } from "../release.ts";
 import { printable } from "../report/text.ts";
 import { OFFER_LIMIT } from "../trust/offer.ts";
 import { challenge, challengeText } from "../trust/exchange.ts";
 import { signText } from "../trust/signature.ts";
+import { partFrom } from "./introduce.ts";
 import { sendModel } from "./model.ts";
+import { PART } from "./part.ts";
 import { notForPeers } from "./permitted.ts";
 import { contextOf, type PeerRequest } from "./request.ts";
 import type { Answers } from "./serve.ts";
@@ -35,6 +37,8 @@ export const answerOperator: Answers = async (request, trust, verb, words) => {
     case "prove-back":
       await challenge(context, trust);
       return 0;
+    case PART:
+      return partFrom(request, trust.name);
     case CARRY_OUT:
       return carryOut(request);
     case "model":

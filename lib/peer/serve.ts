@@ -1,9 +1,10 @@
 /** `shelter peer …`: what a paired host may ask of this one. Started by sshd's forced command, or, for the first contact, by the operator's own login. */
 import { type Role, ROLES, type Trust } from "../trust/offer.ts";
 import { readTrust } from "../trust/store.ts";
-import { answer, forget } from "./introduce.ts";
+import { answer, forget, partFrom } from "./introduce.ts";
 import { answerMirrorKey } from "./mirror.ts";
 import { answerOperator } from "./operator.ts";
+import { PART } from "./part.ts";
 import { contextOf, type PeerRequest } from "./request.ts";
 import { answerWitness } from "./witness.ts";
 import { refused, requestWords } from "./words.ts";
@@ -24,13 +25,18 @@ const BY_ROLE: Readonly<Partial<Record<Role, Answers>>> = {
   witness: answerWitness,
 };
 
+/** What the operator's own login may ask for, about a host. */
+const BY_LOGIN: Readonly<Record<string, (request: PeerRequest, peer: string) => Promise<number>>> =
+  { answer, forget, [PART]: partFrom };
+
 /** Answers one request; gives the exit code. Throws a ShelterError for what is refused. */
 export async function answerPeer(request: PeerRequest): Promise<number> {
   const [role = "", peer = ""] = request.words;
-  if (role === "answer" || role === "forget") {
+  const byLogin = Object.hasOwn(BY_LOGIN, role) ? BY_LOGIN[role] : undefined;
+  if (byLogin) {
     // through a forced command nobody reaches this: its words are fixed and begin with a role
     if (request.original !== undefined) throw refused("it is for the operator's own login");
-    return role === "answer" ? answer(request, peer) : forget(request, peer);
+    return byLogin(request, peer);
   }
   if (!isLogin(role)) throw refused(`there is no role ${role}`);
   const trust = readTrust(contextOf(request).probe, peer);

@@ -41,7 +41,7 @@ export const contact: Call = async (context, args) => {
   act.write(path, JSON.stringify(reached));
 };
 
-/** Takes the contact back: the peer forgets us, and what it said is dropped. */
+/** Takes a contact back that failed later on: the peer is again as it was before, and what it said is dropped. */
 export const withdraw: Call = async (context, args) => {
   const { probe, act } = context;
   act.remove(answerPath(probe.home, text(args, "peer")));
@@ -81,6 +81,16 @@ export async function challenge(context: CallContext, peer: Trust): Promise<void
       ["./bin/shelter", "pair", peer.name],
     );
   }
+}
+
+/** Says `words` to a paired host's `shelter peer` by the operator's own ssh login. */
+export function byOwnLogin(
+  context: CallContext,
+  { name, address, port, user, home, hostKeys }: Trust,
+  words: readonly string[],
+): Promise<string> {
+  const where = { peer: name, address, port, user, home, hostKeys: [...hostKeys] };
+  return byOwnSsh(context, where, words, "");
 }
 
 /** The first contact uses the operator's own ssh identity and settings, but only ever talks to the host keys that were accepted. */

@@ -29,6 +29,12 @@ export function knownHosts(peers: readonly Pick<Offer, "name" | "hostKeys">[]): 
     .join("");
 }
 
+/** Such a file's text without the keys of one peer. */
+export function withoutPeer(text: string, peer: string): string {
+  const lines = text.split("\n").filter((line) => !line.startsWith(`${alias(peer)} `));
+  return lines.join("\n");
+}
+
 /** The name that a peer's host keys are known by, whatever its address (ssh_config(5), HostKeyAlias). */
 export function alias(peer: string): string {
   return `shelter-${peer}`;

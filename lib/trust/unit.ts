@@ -6,6 +6,7 @@ import { answerPath, observePairing, type PairFacts, proofPath } from "./facts.t
 import { makeCertificate, makeKeys, signSums } from "./make.ts";
 import { parseOffer } from "./offer.ts";
 import { GATEWAY_CERTIFICATE, GATEWAY_KEY } from "./store.ts";
+import { PAIR_ID, pairFlag } from "./unpair.ts";
 
 /** Days before its end at which a certificate is made anew. */
 export const RENEW_DAYS = 30;
@@ -25,8 +26,8 @@ export interface FirstContact {
  */
 export function pairUnit(peer: HostName, first?: FirstContact): Unit<PairFacts> {
   return {
-    id: "08_shelter_pair",
-    flag: `paired_${peer}`,
+    id: PAIR_ID,
+    flag: pairFlag(peer),
     summary: `Pair this host with ${peer}`,
     needs: {
       commands: { "ssh-keygen": "openssh-client", ssh: "openssh-client", openssl: "openssl" },
