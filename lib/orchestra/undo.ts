@@ -23,6 +23,7 @@ import {
 } from "./desk.ts";
 import { isScriptId } from "./names.ts";
 import { runLine, warningLines } from "./summary.ts";
+import { endPairings, refuseWhatCannotBeTold, refuseWhatIsNoScripts } from "./undo_pairings.ts";
 
 export const undo: Command = async (desk) => {
   const { want } = desk;
@@ -45,6 +46,7 @@ export const undo: Command = async (desk) => {
   const last = standingRuns(readJournal(desk.probe), script).find(
     (run) => run.script in desk.units,
   );
+  if (script === undefined) refuseWhatIsNoScripts(desk.probe, last?.index ?? -1, last?.script);
   if (!last) {
     const json = { schema: 1, host: desk.place.host, outcome: "converged", runs: [] };
     return { exit: 0, json, lines: ["There is no applied run to take back"] };
@@ -76,15 +78,29 @@ async function undoAll(desk: Desk, only: ScriptId | undefined): Promise<Spoken> 
   const { probe, place, want } = desk;
   const busy = atWork(desk);
   if (busy) return busy;
+  const forget = want["forget"] === true;
+  if (only === undefined) await refuseWhatCannotBeTold(desk, forget);
   const signal = onSignals(() => undefined);
   const stuck = new Set<ScriptId>();
   let runs: RunReport[] = [];
+  let paired = only === undefined;
   for (;;) {
     if (signal.aborted) break;
     const last = standingRuns(readJournal(probe), only).find(
       (run) => !stuck.has(run.script) && run.script in desk.units,
     );
-    if (!last) break;
+    if (!last) {
+      if (!paired) break;
+      // after what was mirrored: the other host takes that back only while it is paired
+      paired = false;
+      const ended = await endPairings(desk, forget, signal);
+      if (ended.some((run) => run.outcome === "changed")) {
+        runs = runs.filter((run) => run.outcome === "changed");
+        stuck.clear();
+      }
+      runs.push(...ended);
+      continue;
+    }
     const report = await takeBack(desk, last.script, signal);
     if (report.outcome === "changed") {
       runs = runs.filter((run) => run.outcome === "changed");
@@ -97,12 +113,10 @@ async function undoAll(desk: Desk, only: ScriptId | undefined): Promise<Spoken> 
     ? "interrupted"
     : (failed?.outcome ?? (runs.length > 0 ? "changed" : "converged"));
   const cleared =
-    EXIT[outcome] === 0 && only === undefined && runs.length > 0
-      ? clearAway(desk, want["forget"] === true)
-      : [];
+    EXIT[outcome] === 0 && only === undefined && runs.length > 0 ? clearAway(desk, forget) : [];
   const { paint } = layout(false);
   const record =
-    want["forget"] === true || only !== undefined
+    forget || only !== undefined
       ? []
       : [
           paint(
@@ -115,6 +129,9 @@ async function undoAll(desk: Desk, only: ScriptId | undefined): Promise<Spoken> 
     json: asJson({ schema: 1, host: place.host, outcome, runs, removed: cleared }),
     lines: [
       ...runs.map((run) => paint(EXIT[run.outcome] === 0 ? "sage" : "rust", runLine(run))),
+      ...runs
+        .flatMap((run) => (EXIT[run.outcome] === 0 ? (run.left ?? []) : []))
+        .map((one) => paint("rust", `  still there: ${printable(one)}`)),
       ...warningLines(runs, want["verbose"] === true),
       ...cleared.map((path) => paint("steel", `  removed ${printable(path)}`)),
       ...(EXIT[outcome] === 0 ? record : []),

@@ -140,14 +140,46 @@ test("a renewed certificate reaches the other side", async () => {
   );
 }, 120_000);
 
-test("undo takes it back on both hosts", async () => {
-  for (let turn = 0; turn < 2; turn++) {
-    const ran = await lab.shelter(lab.phantom, ["shelter", "pair", "shadow", "--undo"]);
-    expect({ code: ran.code, err: ran.code === 0 ? "" : ran.stderr + ran.stdout }).toEqual({
-      code: 0,
-      err: "",
-    });
-  }
+test("the host that was asked ends it for both, by one undo that takes the renewal along; a second says that there is nothing", async () => {
+  const ran = await lab.shelter(lab.shadow, ["shelter", "pair", "phantom", "--undo"]);
+  expect({ code: ran.code, err: ran.code === 0 ? "" : ran.stderr + ran.stdout }).toEqual({
+    code: 0,
+    err: "",
+  });
   expect(await everything(lab.shadow)).not.toContain("mountain-shelter");
   expect(await everything(lab.phantom)).not.toContain("shadow");
+  const again = await lab.shelter(lab.phantom, ["shelter", "pair", "shadow", "--undo"]);
+  expect([again.code, again.stdout]).toEqual([
+    0,
+    expect.stringContaining("phantom is not paired with shadow"),
+  ]);
+}, 120_000);
+
+test("while the other host does not answer it stays paired and says so; undo --all refuses, and keeps the keys", async () => {
+  const accept = await fingerprintOfHost(lab.shadow);
+  const paired = await lab.shelter(lab.phantom, [...pairing(), "--accept", accept]);
+  expect([paired.code, paired.stderr]).toEqual([0, ""]);
+  await lab.cable(false);
+  try {
+    const one = await lab.shelter(lab.phantom, ["shelter", "pair", "shadow", "--undo"]);
+    expect(one.code).toBe(13);
+    expect(one.stdout + one.stderr).toMatch(/still\s+paired/);
+    const all = await lab.shelter(lab.phantom, ["shelter", "undo", "--all"]);
+    expect(all.code).toBe(11);
+    expect(all.stdout + all.stderr).toContain("pair shadow --undo --forget");
+    expect(await everything(lab.phantom)).toContain("shadow.json");
+  } finally {
+    await lab.cable(true);
+  }
+}, 120_000);
+
+test("undo --all ends the pairing on both hosts before this one's keys go", async () => {
+  const all = await lab.shelter(lab.phantom, ["shelter", "undo", "--all"]);
+  expect({ code: all.code, err: all.code === 0 ? "" : all.stderr + all.stdout }).toEqual({
+    code: 0,
+    err: "",
+  });
+  expect(await everything(lab.shadow)).not.toContain("mountain-shelter");
+  expect(await everything(lab.phantom)).not.toContain("shadow");
+  await said(lab.phantom, ["test", "!", "-e", `${HOME}/runtime/identity`]);
 }, 120_000);
