@@ -78,7 +78,13 @@ export function bringPrograms(peer: Trust): readonly string[] {
 /** What a failed call means for a person. */
 export function peerFailure(peer: Trust, what: string, ran: Ran): ShelterError {
   const { name, address } = peer;
-  const said = ran.stderr.trim().split("\n").slice(-2).join(" ").replaceAll("✗ ", "");
+  // the words of ssh(1) for a key that is not there, may not be read or is damaged
+  const keyless = /^(?:Warning: Identity file (.+) not accessible|Load key "(.+)"): /m
+    .exec(ran.stderr)
+    ?.slice(1)
+    .find((path) => path !== undefined);
+  const lines = ran.stderr.split("\n").filter((line) => !line.startsWith("Warning: Identity file"));
+  const said = lines.join("\n").trim().split("\n").slice(-2).join(" ").replaceAll("✗ ", "");
   const failed = (id: string, why: string, fix?: readonly string[]) =>
     new ShelterError(id, what, why, fix);
   const anew = ["./bin/shelter", "pair", name, "--anew"];
@@ -87,7 +93,11 @@ export function peerFailure(peer: Trust, what: string, ran: Ran): ShelterError {
     return failed("host-key-changed", why, anew);
   }
   if (/^\S+: Permission denied \(/m.test(ran.stderr)) {
-    const why = `${name} at ${address} does not take this host's key: the pairing was taken back there, or the key can't be read here (${said})`;
+    if (keyless !== undefined) {
+      const why = `this host's own key for it is gone or can't be read: ${keyless}`;
+      return failed("key-missing", why, anew);
+    }
+    const why = `${name} at ${address} does not take this host's key: the pairing was taken back there (${said})`;
     return failed("key-refused", why, anew);
   }
   if (/(failed to execute|spawn) ssh\b/.test(ran.stderr)) {
@@ -96,7 +106,7 @@ export function peerFailure(peer: Trust, what: string, ran: Ran): ShelterError {
   }
   if (ran.timedOut || ran.code === 255) {
     const why = `${name} at ${address} did not answer: ${said === "" ? "it took too long" : said}`;
-    return failed("peer-unreachable", why, ["./bin/shelter", "status"]);
+    return failed("peer-unreachable", why, ["ssh", "-p", String(peer.port), destination(peer)]);
   }
   if (ran.code === 126 || ran.code === 127) {
     const why = `no program of ours answers there: ${said}`;

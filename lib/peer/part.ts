@@ -81,8 +81,7 @@ async function tellPeer(context: CallContext, peer: HostName): Promise<void> {
     await byOwnLogin(context, trust, [PART, probe.host]);
   } catch (error) {
     signal.throwIfAborted();
-    const hasKey = probe.stat(inHome.identity(probe.home, "operator")) !== undefined;
-    if (failed.id !== "key-refused" || !hasKey) throw stillPaired(trust, failed);
+    if (failed.id !== "key-refused") throw stillPaired(trust, failed);
     say.line(`${peer} takes this host's keys no more: the pairing was taken back there before`);
   }
 }

@@ -20,6 +20,7 @@ const DIAL = 4 * SECOND;
 const EVERY = { gateway: 10 * SECOND, witness: 60 * SECOND, hurried: 15 * SECOND } as const;
 /** Failures that only a host can give which lives and is the paired one. */
 const LIVES: ReadonlySet<string> = new Set([
+  "key-missing",
   "key-refused",
   "peer-other-release",
   "peer-refused",

@@ -85,6 +85,25 @@ describe("is told apart:", () => {
     expect((await run(reaching(() => ran))).code).toMatchObject({ id });
   });
 
+  test("a key of this host's own that is gone: it is named, and the way to a new one; of a host that is not there at all ssh's reason is said", async () => {
+    const warning = "Warning: Identity file /x/operator not accessible: No such file or directory.";
+    const unread = 'Load key "/x/operator": Permission denied';
+    const denied = `${warning}\nop@192.0.2.2: Permission denied (publickey).`;
+    for (const stderr of [denied, denied.replace(warning, unread)]) {
+      expect((await run(reaching(() => ({ code: 255, stderr })))).code).toMatchObject({
+        id: "key-missing",
+        why: "this host's own key for it is gone or can't be read: /x/operator",
+        fix: ["./bin/shelter", "pair", "shadow", "--anew"],
+      });
+    }
+    const away = `${warning}\nssh: connect to host 192.0.2.2 port 22: No route to host`;
+    expect((await run(reaching(() => ({ code: 255, stderr: away })))).code).toMatchObject({
+      id: "peer-unreachable",
+      why: "shadow at 192.0.2.2 did not answer: ssh: connect to host 192.0.2.2 port 22: No route to host",
+      fix: ["ssh", "-p", "22", "op@192.0.2.2"],
+    });
+  });
+
   test("a line that breaks while the script is at work, from one that was never there", async () => {
     const broke = { code: 255, stderr: "shelter begins: 9.9.9 abc\nFetching\nclient_loop: gone" };
     expect((await run(reaching(() => broke))).code).toMatchObject({
