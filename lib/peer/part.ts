@@ -79,7 +79,7 @@ async function tellPeer(context: CallContext, peer: HostName): Promise<void> {
   if (UNREACHED.has(failed.id)) throw stillPaired(trust, failed);
   try {
     await byOwnLogin(context, trust, [PART, probe.host]);
-  } catch (error) {
+  } catch {
     signal.throwIfAborted();
     if (failed.id !== "key-refused") throw stillPaired(trust, failed);
     say.line(`${peer} takes this host's keys no more: the pairing was taken back there before`);

@@ -7,7 +7,6 @@ import { createProbe, type Probe } from "../../lib/machine/probe.ts";
 import { deskOf, type Desk } from "../../lib/orchestra/desk.ts";
 import { part, type Telling } from "../../lib/peer/part.ts";
 import { answerPeer } from "../../lib/peer/serve.ts";
-import { fingerprint } from "../../lib/trust/signature.ts";
 import { pairUnit } from "../../lib/trust/unit.ts";
 import type { Args, RunReport } from "../../lib/unit.ts";
 import { FAKE_HOME, fakeMachine, type FakeProgram, type FakeWorld } from "./fake_machine.ts";
@@ -141,9 +140,4 @@ async function reach(
     const { what, why } = asFailure(error);
     return { code: 11, stdout, stderr: `${what}: ${why}\n` };
   }
-}
-
-/** The fingerprint that `--accept` takes for a host of these. */
-export function fingerprintOf(name: string): string {
-  return fingerprint(HOST_KEY(name));
 }
