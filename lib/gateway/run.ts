@@ -28,6 +28,8 @@ export interface GatewayOptions {
   readonly onReady?: (ready: { readonly port: number; readonly peersPort?: number }) => void;
   /** Told, in one line and without a word of any prompt or answer, what an operator should see. */
   readonly onNote?: (note: string) => void;
+  /** Why the document is older than what it is made from; undefined where it is not. */
+  readonly outdated?: () => string | undefined;
 }
 
 /** How often the document and the certificates are looked at, in milliseconds. */
@@ -157,7 +159,7 @@ function open(
     counts,
     bodies,
     key: () => keyIn(probe.text(config.listen.keyFile)),
-    status: () => statusOf(config, pool, counts, began, probe.now()),
+    status: () => statusOf(config, pool, counts, began, probe.now(), options.outdated?.()),
     bug: (error) => onNote?.(bugNote(error)),
   };
   const refuse = (status: number, why: string) =>

@@ -4,13 +4,14 @@ import type { Counts } from "./counts.ts";
 import type { Fields } from "./piece.ts";
 import type { Pool } from "./pool.ts";
 
-/** The document at /shelter/status. Times are UTC ISO; nothing in it comes from a prompt or an answer. */
+/** The document at /shelter/status. Times are UTC ISO; nothing in it comes from a prompt or an answer. `outdated`: why the gateway's own document is an older one. */
 export function statusOf(
   config: GatewayConfig,
   pool: Pool,
   counts: Counts,
   began: number,
   now: number,
+  outdated?: string,
 ): Fields {
   const iso = (at: number) => new Date(at).toISOString();
   // engines go by a clock of their own
@@ -20,6 +21,7 @@ export function statusOf(
     host: config.host,
     since: iso(began),
     at: iso(now),
+    ...(outdated === undefined ? {} : { document: outdated }),
     serves: pool.engines.find((one) => one.up)?.name ?? null,
     engines: pool.engines.map((one) => ({
       name: one.name,

@@ -1,6 +1,7 @@
 /** `shelter gateway run`: the gateway as a service. Keeps its document as this host is, and serves by it. */
-import { ShelterError } from "../errors.ts";
+import { asFailure, readable, ShelterError } from "../errors.ts";
 import { bugNote } from "../gateway/errors.ts";
+import { readDocument } from "../gateway/ground.ts";
 import { runGateway } from "../gateway/run.ts";
 import { inHome } from "../keep/home.ts";
 import { takeLock } from "../keep/lock.ts";
@@ -20,8 +21,9 @@ const EVERY = 15_000;
 const LOCK = "gateway";
 
 /**
- * Serves until `context.signal` fires. A document of the operator's own is served by as it is.
- * @throws what `runGateway` throws, and ShelterError "locked"
+ * Serves until `context.signal` fires. A document of the operator's own is served by as it is. Where a new one can't be made, e.g. because shared.cfg
+ * is damaged, the last good one is served by.
+ * @throws what `runGateway` throws, ShelterError "locked", and why no document can be made where there is no good one
  */
 export async function runGatewayService(context: CallContext, notifier: Notifier): Promise<void> {
   const { probe, act, say, signal } = context;
@@ -41,9 +43,23 @@ export async function runGatewayService(context: CallContext, notifier: Notifier
   const noMoreStrays = onStray((error) => say.line(bugNote(error)));
   try {
     ensureKey(context, inServices.gatewayKey(probe.home));
-    // its peers are asked once it listens: a dead one would hold up the start
-    await keepDocument(context, new PeerLists());
-    const tending = tend(context, until);
+    const standing: Standing = { why: undefined };
+    const note = (why: string | undefined) => {
+      if (why === standing.why) return;
+      standing.why = why;
+      say.line(
+        why === undefined ? "The document is up to date" : `The document stays as it is: ${why}`,
+      );
+      notifier.status(why === undefined ? "serves" : `serves by an older document: ${why}`);
+    };
+    try {
+      // its peers are asked once it listens: a dead one would hold up the start
+      await keepDocument(context, new PeerLists());
+    } catch (error) {
+      if (!hasGoodDocument(context)) throw error;
+      note(whyOf(error));
+    }
+    const tending = tend(context, note, until);
     // its ticks need the same event loop as every answer: where that hangs, systemd starts it anew
     if (notifier.every !== undefined) alive = setInterval(() => notifier.alive(), notifier.every);
     await runGateway(
@@ -53,9 +69,11 @@ export async function runGatewayService(context: CallContext, notifier: Notifier
           const peers = peersPort === undefined ? "" : `; paired hosts come in at ${peersPort}`;
           const where = `http://127.0.0.1:${port}/v1${peers}`;
           say.line(`Listening on ${where}`);
-          notifier.ready(`listening on ${where}`);
+          const old = standing.why === undefined ? "" : `, by an older document: ${standing.why}`;
+          notifier.ready(`listening on ${where}${old}`);
         },
-        onNote: (note) => say.line(note),
+        onNote: (line) => say.line(line),
+        outdated: () => standing.why,
       },
       signal,
     );
@@ -70,21 +88,41 @@ export async function runGatewayService(context: CallContext, notifier: Notifier
   }
 }
 
-/** Looks again and again. What can't be read leaves the document as it is, and is said once. */
-async function tend(context: CallContext, signal: AbortSignal): Promise<void> {
+/** Why the document could not be made anew when that was tried last. */
+interface Standing {
+  why: string | undefined;
+}
+
+/** Looks again and again. What can't be read leaves the document as it is, and is noted. */
+async function tend(
+  context: CallContext,
+  note: (why: string | undefined) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const lists = new PeerLists();
-  let said = "";
   while (!signal.aborted) {
-    let why = "";
     try {
       await keepDocument(context, lists, signal);
+      note(undefined);
     } catch (error) {
       if (signal.aborted) return;
-      why = error instanceof ShelterError ? `${error.what}: ${error.why}` : String(error);
+      note(whyOf(error));
     }
-    if (why !== "" && why !== said) context.say.line(`The document stays as it is: ${why}`);
-    said = why;
     await pause(EVERY, signal);
+  }
+}
+
+function whyOf(error: unknown): string {
+  const { what, why } = asFailure(readable(error));
+  return `${what}: ${why}`;
+}
+
+function hasGoodDocument({ probe }: CallContext): boolean {
+  try {
+    readDocument(probe, inHome.gateway(probe.home));
+    return true;
+  } catch {
+    return false;
   }
 }
 

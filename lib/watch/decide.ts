@@ -152,6 +152,11 @@ function serviceConditions(target: Target, climbed: Climbed, look: Look): readon
     return [{ id: `${target}-stopped`, level: "info", what, fix: start }];
   }
   const found: Condition[] = [];
+  if (service.state === "up" && service.outdated !== undefined) {
+    const what = `the ${target} serves by an older document: ${service.outdated}`;
+    const mend = ["./bin/00_check_structure", "--plan"];
+    found.push({ id: `${target}-outdated`, level: "warn", what, fix: mend });
+  }
   const failed = look.acted.find((one) => one.target === target)?.failed;
   if (failed !== undefined) {
     const what = `healing the ${target} failed: ${failed}`;

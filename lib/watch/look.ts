@@ -18,7 +18,9 @@ export interface Moment {
 
 /** A service. `cause` is the id of a failure that the service itself named. */
 export type ServiceLook =
-  | { readonly state: "up" | "starting" | "absent" }
+  | { readonly state: "starting" | "absent" }
+  /** `outdated`: why the gateway goes by an older document than this host would have. */
+  | { readonly state: "up"; readonly outdated?: string }
   | { readonly state: "stopped" | "unknown"; readonly why: string }
   | { readonly state: "down"; readonly why: string; readonly cause?: string };
 

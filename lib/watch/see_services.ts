@@ -49,7 +49,7 @@ export function serviceEyes(probe: Probe): (now: number) => Promise<Seen> {
     const [seenEngine, seenGateway] = await Promise.all([
       engine?.look(client, model, now) ?? ({ state: "absent" } as const),
       client
-        ? gateway.heard({ state: "up" })
+        ? gateway.heard({ state: "up", ...outdatedOf(client) })
         : gateway.ask(probe, GATEWAY_UNIT, "it runs, but does not answer"),
     ]);
     return { engine: seenEngine, gateway: seenGateway };
@@ -182,6 +182,12 @@ class EngineEyes {
       return undefined;
     }
   }
+}
+
+/** Its own word of why its document is an older one. */
+function outdatedOf({ status }: GatewayClient): { readonly outdated?: string } {
+  const { document } = status;
+  return typeof document === "string" ? { outdated: document.slice(0, 500) } : {};
 }
 
 function standingOf(client: GatewayClient, name: string): unknown {

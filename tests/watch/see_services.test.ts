@@ -18,6 +18,7 @@ const FAILED = "LoadState=loaded\nActiveState=failed\nResult=signal\nExecMainSta
 /** How the services stand; a test changes it between two looks. */
 let now: {
   gateway: boolean;
+  document?: string;
   health: number;
   token: boolean;
   unit: string;
@@ -54,7 +55,8 @@ beforeEach(() => {
       const { origin, pathname } = new URL(url);
       if (origin !== LOCAL) {
         if (!now.gateway) throw new Error("The operation timed out.");
-        return Response.json({ engines: [{ name: "here", state: "down" }] });
+        const { document } = now;
+        return Response.json({ engines: [{ name: "here", state: "down" }], document });
       }
       if (pathname === "/health") return new Response("{}", { status: now.health });
       if (pathname === "/v1/models") return Response.json({ data: now.models });
@@ -138,4 +140,14 @@ test("the question is for the model that the gateway asks for, else for a loaded
   await look();
   await look();
   expect(questions.at(-1)).toMatchObject({ model: "only" });
+});
+
+test("a gateway that goes by an older document is up, and says why", async () => {
+  now.document = "shared.cfg is damaged: line 2";
+  expect((await look()).gateway).toEqual({
+    state: "up",
+    outdated: "shared.cfg is damaged: line 2",
+  });
+  delete now.document;
+  expect((await look()).gateway).toEqual({ state: "up" });
 });
