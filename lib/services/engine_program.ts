@@ -1,9 +1,11 @@
 /** `shelter engine run`: the engine as a service. Presets from what is installed and tuned, one router, ready when a model has really answered. */
 import { join } from "node:path";
 import { ShelterError } from "../errors.ts";
+import { readDocument } from "../gateway/ground.ts";
 import { json } from "../facts/text.ts";
 import { parseMeminfo } from "../facts/memory.ts";
 import { readConfig } from "../hosts/config.ts";
+import { inHome } from "../keep/home.ts";
 import { takeLock } from "../keep/lock.ts";
 import { readResults, type BenchResult } from "../llm/bench/results.ts";
 import { liveBuild, parseBuildInfo } from "../llm/builds.ts";
@@ -51,7 +53,7 @@ export async function runEngine(
   const { probe, act, say } = context;
   const build = chosenBuild(probe, choice);
   const plan = await planEngine(probe, build);
-  const { ports } = await readConfig(probe);
+  const port = await enginePort(context);
   const lock = await takeLock(probe, act, LOCK, { script: "08_shelter_cli" });
   if ("busy" in lock) {
     const why = `process ${lock.busy.pid} serves already, since ${lock.busy.since}`;
@@ -77,13 +79,13 @@ export async function runEngine(
         bytes: plan.first.bytes,
         most: plan.memory.models,
         promptCache: plan.memory.promptCache,
-        port: ports.engine,
+        port,
         keyFile: inServices.engineKey(probe.home),
         presetsFile: inServices.presets(probe.home),
         onLine: (line) => say.line(line),
       });
       const names = plan.served.map(({ model }) => model.name).join(", ");
-      say.line(`Serving ${names} on port ${ports.engine} with ${build.id}`);
+      say.line(`Serving ${names} on port ${port} with ${build.id}`);
       notifier.ready(`serving ${names} with ${build.id}`);
       await untilOver(context.signal, server);
       notifier.stopping();
@@ -91,6 +93,28 @@ export async function runEngine(
     });
   } finally {
     await lock.release();
+  }
+}
+
+/** The port that it listens on. Where shared.cfg can't be used it is the one that the gateway's last good document asks it at. @throws what is wrong with shared.cfg where there is none */
+export async function enginePort({ probe, say }: Pick<CallContext, "probe" | "say">) {
+  try {
+    return (await readConfig(probe)).ports.engine;
+  } catch (error) {
+    const port = portAsked(probe);
+    if (port === undefined || !(error instanceof ShelterError)) throw error;
+    say.line(`The port stays ${port}: ${error.what}: ${error.why}`);
+    return port;
+  }
+}
+
+function portAsked(probe: Probe): number | undefined {
+  try {
+    const { engines } = readDocument(probe, inHome.gateway(probe.home));
+    const local = engines.find((one) => one.kind === "local");
+    return local && (Number(new URL(local.url).port) || undefined);
+  } catch {
+    return undefined; // there is none, or none that is good
   }
 }
 

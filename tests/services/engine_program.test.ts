@@ -5,9 +5,10 @@ import { routerMemory, type Serving } from "../../lib/llm/router_memory.ts";
 import type { Profile } from "../../lib/llm/settings.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import type { BenchResult } from "../../lib/llm/bench/results.ts";
-import { chosenBuild, promptSpeed } from "../../lib/services/engine_program.ts";
+import { chosenBuild, enginePort, promptSpeed } from "../../lib/services/engine_program.ts";
 import { engineFolder, GIVEN_UP } from "../../lib/services/places.ts";
 import { FAKE_HOME, fakeMachine, type FakeFile, type FakeWorld } from "../support/fake_machine.ts";
+import { SILENT } from "../support/run.ts";
 import { USUAL_PROFILE } from "../support/profile.ts";
 import { BUILD_A, BUILD_B, servicesMachine } from "../support/services_world.ts";
 
@@ -56,6 +57,32 @@ describe("the build", () => {
 
   test("is the home's live one for a person who names none", () => {
     expect(chosenBuild(probeOf(), {}).folder).toBe(`${FAKE_HOME}/runtime/llama.cpp/${BUILD_A}`);
+  });
+});
+
+describe("the port", () => {
+  const at = (files: Readonly<Record<string, FakeFile>>) => {
+    const world = fakeMachine({ files });
+    made.push(world);
+    return enginePort({ probe: createProbe(world.machine, FAKE_HOME, "testhost"), say: SILENT });
+  };
+  const document = JSON.stringify({
+    schema: 1,
+    host: "testhost",
+    listen: { address: "127.0.0.1", port: 9000, keyFile: "/key" },
+    engines: [{ name: "testhost", kind: "local", url: "http://127.0.0.1:9001", keyFile: "/key" }],
+  });
+  const damaged = { [`${FAKE_HOME}/shared.cfg`]: "hosts: [\n" };
+
+  test("is shared.cfg's, and where that can't be used the one that the gateway asks", async () => {
+    const good = { [`${FAKE_HOME}/shared.cfg`]: "ports: { engine: 9002 }\n" };
+    const asked = { [`${FAKE_HOME}/runtime/gateway.json`]: document };
+    expect(await at({ ...good, ...asked })).toBe(9002);
+    expect(await at({ ...damaged, ...asked })).toBe(9001);
+  });
+
+  test("is not guessed", async () => {
+    await expect(at(damaged)).rejects.toMatchObject({ id: "config-damaged" });
   });
 });
 
