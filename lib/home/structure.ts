@@ -9,6 +9,7 @@ import { isDone, readStatus } from "../keep/status.ts";
 import { TEMPORARY_PREFIX } from "../machine/durable.ts";
 import type { Entry, Probe } from "../machine/probe.ts";
 import type { ParityFacts } from "../peer/parity_facts.ts";
+import type { LostTrust } from "../trust/store.ts";
 import { ROSTER } from "../roster.ts";
 import { freeName } from "../keep/aside.ts";
 import { usersOf } from "./in_use.ts";
@@ -50,7 +51,7 @@ export async function observeStructure(probe: Probe): Promise<StructureFacts> {
   );
   const space = probe.space(existing(probe, probe.home));
   const unsavedEdit = join(probe.home, ".shared.cfg.swp");
-  const parity = await parityOf(probe);
+  const { parity, lost } = await pairingsOf(probe);
   const scaffolded =
     config.state !== "absent" ||
     seen.configCopies.length > 0 ||
@@ -77,6 +78,7 @@ export async function observeStructure(probe: Probe): Promise<StructureFacts> {
     ...lacksAllowance(probe, config),
     configAside: freeName(probe, inHome.config(probe.home), "damaged"),
     ...(space ? { space } : {}),
+    lostTrusts: lost.map((one) => ({ ...one, aside: freeName(probe, one.path, "damaged") })),
     ...(parity ? { parity } : {}),
     aside: {
       openAbove: lookAbove(probe),
@@ -114,11 +116,17 @@ function looksLikeHome(probe: Probe): boolean {
   );
 }
 
-/** What asks other hosts is loaded only where there are some. */
-async function parityOf(probe: Probe): Promise<ParityFacts | undefined> {
-  if (probe.list(inHome.trust(probe.home)).length === 0) return undefined;
-  const { observeParity } = await import("../peer/parity_facts.ts");
-  return observeParity(probe);
+/** What reads pairings and asks other hosts is loaded only where there are some. */
+async function pairingsOf(probe: Probe): Promise<{
+  readonly parity?: ParityFacts | undefined;
+  readonly lost: readonly LostTrust[];
+}> {
+  if (probe.list(inHome.trust(probe.home)).length === 0) return { lost: [] };
+  const [{ observeParity }, { lostTrusts }] = await Promise.all([
+    import("../peer/parity_facts.ts"),
+    import("../trust/store.ts"),
+  ]);
+  return { parity: await observeParity(probe), lost: lostTrusts(probe) };
 }
 
 /** One walk over everything, keeping only what stands out. */

@@ -6,6 +6,7 @@ import type { HostName, Owner } from "../unit.ts";
 import type { User } from "./in_use.ts";
 import type { FoundFolder } from "./layout.ts";
 import type { ParityFacts } from "../peer/parity_facts.ts";
+import type { LostTrust } from "../trust/store.ts";
 import type { Fault } from "./modes.ts";
 
 /** An entry whose permissions are not as they should be. */
@@ -125,6 +126,8 @@ export interface StructureFacts {
   /** Where a damaged shared.cfg is moved to. */
   readonly configAside: string;
   readonly space?: Space;
+  /** Pairings that can't be used; `aside` is where a damaged file is moved to. */
+  readonly lostTrusts: readonly (LostTrust & { readonly aside: string })[];
   /** What the paired hosts hold beside this one; left out where there is none. */
   readonly parity?: ParityFacts;
   /** What nobody asked about. */

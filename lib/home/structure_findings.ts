@@ -8,7 +8,12 @@ import type { Finding } from "../unit.ts";
 import { isInTheWay } from "./layout.ts";
 import type { Fault } from "./modes.ts";
 import { noHome, spaceFindings } from "./structure_ground.ts";
-import { leftoverFindings, lockFindings, statusFinding } from "./structure_leftovers.ts";
+import {
+  leftoverFindings,
+  lockFindings,
+  statusFinding,
+  trustFinding,
+} from "./structure_leftovers.ts";
 import { configOf, mayAdopt, mayChange } from "./structure_plan.ts";
 import type { StructureFacts, WrongMode } from "./structure_facts.ts";
 import { few, quoted, SCRIPT, within } from "./structure_words.ts";
@@ -28,6 +33,7 @@ export function diagnoseStructure(facts: StructureFacts): readonly Finding[] {
     ...leftoverFindings(facts),
     ...facts.statuses.map((one) => statusFinding(facts, one)),
     ...journalFindings(facts),
+    ...facts.lostTrusts.map((one) => trustFinding(facts, one)),
     ...parityFindings(facts.parity),
   ];
 }

@@ -108,3 +108,26 @@ export function statusFinding(
     fix: [SCRIPT],
   };
 }
+
+/** A pairing that can't be used. It is never guessed whom a host believes: only pairing anew mends it. */
+export function trustFinding(
+  facts: StructureFacts,
+  { peer, path, damage, aside, fix }: StructureFacts["lostTrusts"][number],
+): Finding {
+  const until = `until it is paired with this host anew, ${quoted(peer)} is not mirrored to, watched or asked`;
+  const common = { id: `trust-damaged:${quoted(peer)}`, level: "warn", fix } as const;
+  if (damage === undefined) {
+    return {
+      ...common,
+      what: `what is known of ${quoted(peer)} was damaged, and is set aside in ${within(facts, path)}`,
+      why: `${until}; should it be no host of yours any more, remove that file`,
+      evidence: path,
+    };
+  }
+  return {
+    ...common,
+    what: `${within(facts, path)} is damaged: ${damage}`,
+    why: `it is moved aside, never deleted; ${until}`,
+    evidence: `${path} -> ${aside}`,
+  };
+}

@@ -13,6 +13,7 @@ export function planStructure(facts: StructureFacts): readonly Step[] {
     ...missingFolders(facts),
     ...attributes(facts),
     ...(facts.scaffolded ? configRepair(configOf(facts)) : []),
+    ...badTrusts(facts),
     ...badStatuses(facts),
     ...facts.temporaries.filter(isRemovable).map(({ path }): Step => ({
       do: "remove",
@@ -45,6 +46,7 @@ function attributes(facts: StructureFacts): readonly Step[] {
   const moving = new Set(
     facts.statuses.filter(({ state }) => state.is === "damaged").map(({ path }) => path),
   );
+  for (const { path } of damagedTrusts(facts)) moving.add(path);
   if (facts.config.state === "damaged") moving.add(inHome.config(facts.home));
   const adopted = new Set(
     facts.strangers.filter((one) => mayAdopt(facts, one)).map(({ path }) => path),
@@ -115,6 +117,21 @@ export function isRemovable({ ageMs, usedBy }: Leftover): boolean {
 /** Those whose holder is known to be gone; one that can't be read proves nothing. */
 export function provenDead({ deadLocks: all }: StructureFacts): readonly DeadLock[] {
   return all.filter(({ holder }) => holder !== undefined);
+}
+
+/** Pairings that are damaged where they stand. */
+function damagedTrusts({ lostTrusts }: StructureFacts) {
+  return lostTrusts.filter(({ damage }) => damage !== undefined);
+}
+
+/** Out of the way, so that they can be made anew. */
+function badTrusts(facts: StructureFacts): readonly Step[] {
+  return damagedTrusts(facts).map(({ path, aside, damage }) => ({
+    do: "move",
+    from: path,
+    to: aside,
+    why: `damaged: ${damage}`,
+  }));
 }
 
 function badStatuses({ statuses }: StructureFacts): readonly Step[] {

@@ -5,7 +5,7 @@ import { lookAtConfig, retentionOf } from "../hosts/config.ts";
 import type { Probe } from "../machine/probe.ts";
 import { bringPrograms } from "../peer/channel.ts";
 import type { Trust } from "../trust/offer.ts";
-import { paired } from "../trust/store.ts";
+import { lostFailure, lostTrusts, paired } from "../trust/store.ts";
 import type { Args, Failure, HostName } from "../unit.ts";
 import { type Version, versionsOf } from "./conflicts.ts";
 import {
@@ -113,6 +113,10 @@ export async function observeMirror(probe: Probe, want: Args): Promise<MirrorFac
       if (!(error instanceof ShelterError)) throw error;
       found.push({ name: one.trust.name, reached: false, failure: error.failure() });
     }
+  }
+  for (const one of lostTrusts(probe)) {
+    const failure = lostFailure(one, `mirroring to ${one.peer}`);
+    found.push({ name: one.peer, reached: false, failure });
   }
   return {
     host: probe.host,

@@ -11,7 +11,7 @@ import { part } from "../peer/part.ts";
 import { printable } from "../report/text.ts";
 import { createVoice } from "../report/voice.ts";
 import { fingerprint } from "../trust/signature.ts";
-import { readTrust } from "../trust/store.ts";
+import { soundTrust } from "../trust/store.ts";
 import { type FirstContact, pairUnit } from "../trust/unit.ts";
 import { asJson, textOf, type Command, type Desk, type Spoken } from "./desk.ts";
 
@@ -41,7 +41,7 @@ export const pair: Command = async (desk) => {
     ]);
   }
   const anew = want["anew"] === true || want["renew"] === true;
-  const known = readTrust(probe, peer);
+  const known = soundTrust(probe, peer);
   const since = anew ? new Date(machine.now()).toISOString() : "";
   // a renewal goes to the host whose key is pinned, unless the person says where else to look
   const told = ["accept", "address", "port", "user", "there"].some(

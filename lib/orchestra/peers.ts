@@ -11,8 +11,7 @@ import type { Probe } from "../machine/probe.ts";
 import { type Asked, askHost } from "../peer/ask.ts";
 import { bringPrograms } from "../peer/channel.ts";
 import { type Contact, lastContact, noteContact } from "../peer/contact.ts";
-import { paired } from "../trust/store.ts";
-import type { Trust } from "../trust/offer.ts";
+import { lostFailure, lostTrusts, paired } from "../trust/store.ts";
 import type { HostName } from "../unit.ts";
 import { isStale, type PeerSeen, readWatch, type WatchState } from "../watch/state.ts";
 import { kindIn } from "../services/kind.ts";
@@ -51,8 +50,23 @@ export async function knownPeers(desk: Desk): Promise<readonly PeerKnown[]> {
   const { machine, probe } = desk;
   const act = createAct(machine, probe);
   const watch = readWatch(probe);
-  return Promise.all(
-    trusted(probe).map(async (trust): Promise<PeerKnown> => {
+  const lost = lostTrusts(probe).map(async (one): Promise<PeerKnown> => {
+    const { peer } = one;
+    const before = lastContact(probe, peer);
+    const seen = seenBy(watch, peer, probe.now());
+    const mirror = await mirrored(probe, peer);
+    return {
+      name: peer,
+      asked: { answered: false, failure: lostFailure(one, `asking ${peer} how it is`) },
+      bring: one.fix,
+      ...(seen ? { seen } : {}),
+      ...(before ? { before } : {}),
+      ...(mirror ? { mirror } : {}),
+    };
+  });
+  return Promise.all([
+    ...lost,
+    ...paired(probe).map(async (trust): Promise<PeerKnown> => {
       const before = lastContact(probe, trust.name);
       const asked = await askHost(probe, act, trust);
       if (asked.answered) noteContact(probe, act, asked.word);
@@ -67,7 +81,7 @@ export async function knownPeers(desk: Desk): Promise<readonly PeerKnown[]> {
         ...(mirror ? { mirror } : {}),
       };
     }),
-  );
+  ]);
 }
 
 /** What works here without any other host. */
@@ -97,15 +111,6 @@ function refusedIn(status: Fields): Readonly<Record<string, string>> {
       return refused && typeof name === "string" ? [[name, why]] : [];
     }),
   );
-}
-
-/** A damaged pairing is 00_check_structure's to name; the others are shown all the same. */
-function trusted(probe: Probe): readonly Trust[] {
-  try {
-    return paired(probe);
-  } catch {
-    return [];
-  }
 }
 
 function seenBy(

@@ -54,7 +54,8 @@ export function peerView(known: PeerKnown, alone: Alone, now: number): PeerView 
   const state = failure.id === "peer-unreachable" ? "down" : "unknown";
   const last = latest(seen?.lastSeen, known.before?.at);
   const since = seen?.state === "down" ? seen.since : undefined;
-  const why = seen?.state === "down" && seen.why !== undefined ? seen.why : failure.why;
+  const lost = failure.id === "trust-damaged";
+  const why = !lost && seen?.state === "down" && seen.why !== undefined ? seen.why : failure.why;
   const kept = keptOf(known);
   return {
     ...{ name, state, why },

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Probe } from "../machine/probe.ts";
 import { releaseFolder } from "../mirror/places.ts";
 import { type Release, RELEASE } from "../release.ts";
-import { expiryOf, type Trust } from "../trust/offer.ts";
+import { expiryOf } from "../trust/offer.ts";
 import { GATEWAY_CERTIFICATE, paired } from "../trust/store.ts";
 import type { Failure, HostName } from "../unit.ts";
 import { inHome } from "../keep/home.ts";
@@ -31,23 +31,11 @@ export interface ParityFacts {
   /** When this host's own certificate ends; undefined where there is none. */
   readonly ownCertificateEnds?: number;
   readonly peers: readonly PeerLooked[];
-  /** Why the pairings can't be read, where they can't. */
-  readonly unreadable?: string;
 }
 
 /** Looks at every paired host, all at once; undefined where this one stands alone. */
 export async function observeParity(probe: Probe): Promise<ParityFacts | undefined> {
-  let peers: readonly Trust[];
-  const own = async () => ({
-    now: probe.now(),
-    own: { host: probe.host, release: RELEASE, holds: await holdingsOf(probe) },
-  });
-  try {
-    peers = paired(probe);
-  } catch (error) {
-    const unreadable = error instanceof Error ? error.message : String(error);
-    return { ...(await own()), peers: [], unreadable };
-  }
+  const peers = paired(probe);
   if (peers.length === 0) return undefined;
   const certificate = probe.text(inHome.identity(probe.home, GATEWAY_CERTIFICATE));
   const looked = await Promise.all(
@@ -70,7 +58,8 @@ export async function observeParity(probe: Probe): Promise<ParityFacts | undefin
     }),
   );
   return {
-    ...(await own()),
+    now: probe.now(),
+    own: { host: probe.host, release: RELEASE, holds: await holdingsOf(probe) },
     ...(certificate === undefined ? {} : { ownCertificateEnds: expiryOf(certificate) }),
     peers: looked,
   };

@@ -16,7 +16,6 @@ export function parityFindings(facts: ParityFacts | undefined): readonly Finding
   if (!facts) return [];
   const [first] = facts.peers;
   return [
-    ...(facts.unreadable === undefined ? [] : [unreadable(facts.unreadable)]),
     ...(first && facts.ownCertificateEnds !== undefined
       ? certificate("this host's certificate", facts.ownCertificateEnds, facts.now, [
           "./bin/shelter",
@@ -108,15 +107,4 @@ function certificate(
       fix,
     },
   ];
-}
-
-function unreadable(why: string): Finding {
-  return {
-    id: "parity",
-    level: "warn",
-    what: "whom this host is paired with can't be read",
-    why,
-    evidence: "runtime/trust",
-    fix: ["ls", "-la", "runtime/trust"],
-  };
 }

@@ -1,6 +1,7 @@
 /** What the gateway's document is made from, read from this host; peers are asked what they serve. */
 import { readBounded } from "../gateway/bounded.ts";
 import type { ServedModel } from "../gateway/config.ts";
+import { readDocument } from "../gateway/ground.ts";
 import { fields } from "../gateway/piece.ts";
 import { json } from "../facts/text.ts";
 import { readConfig } from "../hosts/config.ts";
@@ -12,7 +13,7 @@ import { installedModels } from "../llm/store.ts";
 import { createDial } from "../machine/dial.ts";
 import type { Probe } from "../machine/probe.ts";
 import { fingerprintOf, type Trust } from "../trust/offer.ts";
-import { GATEWAY_CERTIFICATE, GATEWAY_KEY, paired } from "../trust/store.ts";
+import { GATEWAY_CERTIFICATE, GATEWAY_KEY, lostTrusts, paired } from "../trust/store.ts";
 import { servedModels, type GatewayFacts, type PeerFacts } from "./gateway_document.ts";
 import { inServices } from "./places.ts";
 
@@ -21,7 +22,7 @@ const PATIENCE = 3000;
 /** Slots where no engine is built to ask how it serves. */
 const USUAL_SLOTS = 4;
 
-/** Reads it all; `ask` ends the asking of peers, and none are asked where it is left out. @throws ShelterError for a shared.cfg or a trust file that can't be used. */
+/** Reads it all; `ask` ends the asking of peers, and none are asked where it is left out. @throws ShelterError for a shared.cfg that can't be used. */
 export async function gatewayFacts(probe: Probe, ask?: AbortSignal): Promise<GatewayFacts> {
   const { home, host } = probe;
   const config = await readConfig(probe);
@@ -31,7 +32,7 @@ export async function gatewayFacts(probe: Probe, ask?: AbortSignal): Promise<Gat
   const slots = build ? installed.map((one) => servedProfile(probe, one, build).parallel) : [];
   const certificate = inHome.identity(home, GATEWAY_CERTIFICATE);
   const certificateKey = inHome.identity(home, GATEWAY_KEY);
-  const peers = await Promise.all(
+  const heard = await Promise.all(
     trusts.map(async (trust): Promise<PeerFacts> => {
       const { name, address } = trust;
       const fingerprint = fingerprintOf(trust.certificate);
@@ -40,10 +41,11 @@ export async function gatewayFacts(probe: Probe, ask?: AbortSignal): Promise<Gat
       return { name, address, fingerprint, served };
     }),
   );
+  const peers = [...heard, ...heldPeers(probe)].sort((a, b) => (a.name < b.name ? -1 : 1));
   return {
     host,
     ports: config.ports,
-    address: trusts[0] ? await addressTowards(probe, config, trusts[0].address) : undefined,
+    address: peers[0] ? await addressTowards(probe, config, peers[0].address) : undefined,
     models: installed.map(({ name, sha256 }) => ({ name, sha256 })),
     slots: slots.length > 0 ? Math.min(...slots) : USUAL_SLOTS,
     peers,
@@ -58,11 +60,44 @@ export async function gatewayFacts(probe: Probe, ask?: AbortSignal): Promise<Gat
   };
 }
 
-/** Certificates of all paired hosts, as one PEM file. */
+/** Certificates of all paired hosts, as one PEM file; of those whose trust file is damaged as they stand in it already. */
 export function peersPem(probe: Probe): string {
-  return paired(probe)
-    .map(({ certificate }) => `${certificate.trim()}\n`)
+  const held = new Set(heldPeers(probe).map(({ fingerprint }) => fingerprint));
+  const before = probe.text(inServices.peers(probe.home)) ?? "";
+  const kept = held.size === 0 ? [] : (before.match(CERTIFICATE) ?? []).filter(isHeld);
+  return [...paired(probe).map(({ certificate }) => certificate), ...kept]
+    .map((certificate) => `${certificate.trim()}\n`)
     .join("");
+
+  function isHeld(certificate: string): boolean {
+    try {
+      return held.has(fingerprintOf(certificate));
+    } catch {
+      return false;
+    }
+  }
+}
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** Hosts whose trust file is damaged, as the document before knows them: one bad file must not shut them out. */
+function heldPeers(probe: Probe): readonly PeerFacts[] {
+  const names = new Set(damagedTrusts(probe).map(({ peer }) => peer));
+  if (names.size === 0) return [];
+  try {
+    const { engines } = readDocument(probe, inHome.gateway(probe.home));
+    return engines.flatMap(({ name, kind, url, fingerprint }): readonly PeerFacts[] => {
+      if (kind !== "peer" || !names.has(name) || fingerprint === undefined) return [];
+      const address = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");
+      return [{ name, address, fingerprint }];
+    });
+  } catch {
+    return []; // there is no document before that is good
+  }
+}
+
+/** Pairings whose files are damaged where they stand. One that was moved aside is none any more. */
+export function damagedTrusts(probe: Probe) {
+  return lostTrusts(probe).filter(({ damage }) => damage !== undefined);
 }
 
 /** What a peer's gateway says that its engine serves; undefined where it does not answer. */

@@ -10,7 +10,7 @@ import { pause } from "../machine/pause.ts";
 import { onStray } from "../machine/stray.ts";
 import type { CallContext } from "../unit.ts";
 import { gatewayDocument, mayWrite } from "./gateway_document.ts";
-import { gatewayFacts, peersPem } from "./gateway_facts.ts";
+import { damagedTrusts, gatewayFacts, peersPem } from "./gateway_facts.ts";
 import { ensureKey } from "./key.ts";
 import { PeerLists } from "./peer_lists.ts";
 import { inServices } from "./places.ts";
@@ -54,7 +54,7 @@ export async function runGatewayService(context: CallContext, notifier: Notifier
     };
     try {
       // its peers are asked once it listens: a dead one would hold up the start
-      await keepDocument(context, new PeerLists());
+      note(await keepDocument(context, new PeerLists()));
     } catch (error) {
       if (!hasGoodDocument(context)) throw error;
       note(whyOf(error));
@@ -102,8 +102,7 @@ async function tend(
   const lists = new PeerLists();
   while (!signal.aborted) {
     try {
-      await keepDocument(context, lists, signal);
-      note(undefined);
+      note(await keepDocument(context, lists, signal));
     } catch (error) {
       if (signal.aborted) return;
       note(whyOf(error));
@@ -126,14 +125,17 @@ function hasGoodDocument({ probe }: CallContext): boolean {
   }
 }
 
-/** Writes the document and the peers' certificates where they changed; with `ask`, peers are asked what they serve. */
+/**
+ * Writes the document and the peers' certificates where they changed; with `ask`, peers are asked what they serve.
+ * @returns what of it could not be made anew, and why.
+ */
 async function keepDocument(
   { probe, act }: CallContext,
   lists: PeerLists,
   ask?: AbortSignal,
-): Promise<void> {
+): Promise<string | undefined> {
   const path = inHome.gateway(probe.home);
-  if (!mayWrite(probe.text(path))) return;
+  if (!mayWrite(probe.text(path))) return undefined;
   const facts = await gatewayFacts(probe, ask);
   ask?.throwIfAborted();
   const pem = peersPem(probe);
@@ -146,4 +148,8 @@ async function keepDocument(
   }));
   const document = gatewayDocument({ ...facts, peers });
   if (document !== facts.before) act.write(path, document, 0o600);
+  const [damaged, ...more] = damagedTrusts(probe).map(
+    (one) => `in what it says of ${one.peer}: ${one.path} is damaged: ${one.damage}`,
+  );
+  return damaged && [damaged, ...more].join("; ");
 }

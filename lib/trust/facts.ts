@@ -22,7 +22,7 @@ import {
   ownOffer,
   ownPublicKey,
   paired,
-  readTrust,
+  soundTrust,
 } from "./store.ts";
 
 /** A text file as it is and as it should be. */
@@ -88,7 +88,7 @@ export async function observePairing(
   offer: Offer | undefined,
 ): Promise<PairFacts> {
   const { home, host } = probe;
-  const trust = readTrust(probe, peer);
+  const trust = soundTrust(probe, peer);
   const known = offer ?? trust;
   const own = await ownOffer(probe);
   const authorizedKeys = join(probe.me.home, ".ssh", "authorized_keys");

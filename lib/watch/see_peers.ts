@@ -7,7 +7,7 @@ import type { Probe } from "../machine/probe.ts";
 import { askHost } from "../peer/ask.ts";
 import type { Word } from "../peer/word.ts";
 import type { Trust } from "../trust/offer.ts";
-import { readTrust } from "../trust/store.ts";
+import { soundTrust } from "../trust/store.ts";
 import type { Failure, HostName } from "../unit.ts";
 import { Gauge } from "./gauge.ts";
 import type { PeerLook } from "./look.ts";
@@ -141,7 +141,7 @@ class PeerEyes {
   }
 
   async #ask(): Promise<WitnessAnswer | undefined> {
-    const trust = trustOf(this.probe, this.name);
+    const trust = soundTrust(this.probe, this.name);
     if (!trust) return undefined;
     const asked = await askHost(this.probe, this.act, trust);
     const at = this.uptime();
@@ -171,13 +171,4 @@ function namesOf(probe: Probe): readonly HostName[] {
     .list(inHome.trust(probe.home))
     .filter((name) => name.endsWith(".json"))
     .map((name) => name.slice(0, -".json".length));
-}
-
-/** A damaged pairing is `shelter pair`'s to name. */
-function trustOf(probe: Probe, name: HostName): Trust | undefined {
-  try {
-    return readTrust(probe, name);
-  } catch {
-    return undefined;
-  }
 }

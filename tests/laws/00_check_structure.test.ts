@@ -34,6 +34,11 @@ const TRUST: Readonly<Record<string, FakeFile>> = {
   },
 };
 
+/** The same file, cut short. */
+const LOST: Readonly<Record<string, FakeFile>> = {
+  [`${FAKE_HOME}/runtime/trust/shadow.json`]: { text: "{", mode: 0o640 },
+};
+
 /** A clock that stands, so that names with a time in them are the same in every copy of a world. */
 const stoppedAt = (time: number) => () => time;
 
@@ -43,11 +48,11 @@ const worlds: fc.Arbitrary<LawWorld> = fc
     // far in the future all that is there is old, and nothing of it can be somebody's work of this minute
     ahead: fc.constantFrom(0, 2 * DAY, 40 * DAY),
     // a paired host that is not there: its word is missing, and nothing else is
-    paired: fc.boolean(),
+    paired: fc.constantFrom({}, TRUST, LOST),
     sudo: process.getuid?.() === 0 ? fc.boolean() : fc.constant(false),
   })
   .map(({ files, paired, ...rest }) => ({
-    files: { ...files, ...SIGN, ...(paired ? TRUST : {}) },
+    files: { ...files, ...SIGN, ...paired },
     ...rest,
   }))
   .map(({ files, ahead, sudo }) => ({

@@ -185,6 +185,6 @@ describe("00_check_structure", () => {
   test("a pairing that can't be read is said", async () => {
     const { phantom } = await homes();
     phantom.write(`${FAKE_HOME}/runtime/trust/shadow.json`, { text: "{", mode: 0o600 });
-    expect((await check(phantom)).of("parity")?.level).toBe("warn");
+    expect((await check(phantom)).of("trust-damaged:shadow")?.level).toBe("warn");
   });
 });

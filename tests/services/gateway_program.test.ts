@@ -6,6 +6,7 @@ import { createProbe } from "../../lib/machine/probe.ts";
 import type { Notifier } from "../../lib/machine/notify.ts";
 import { runGatewayService } from "../../lib/services/gateway_program.ts";
 import { inServices } from "../../lib/services/places.ts";
+import { GATEWAY_CERTIFICATE, GATEWAY_KEY } from "../../lib/trust/store.ts";
 import { FAKE_HOME, fakeMachine, type FakeWorld } from "../support/fake_machine.ts";
 import { SILENT } from "../support/run.ts";
 import { offerOf, trusts } from "../support/two_worlds.ts";
@@ -103,4 +104,39 @@ test("with no document that is good, a damaged shared.cfg is the error", async (
   await expect(start()).rejects.toMatchObject({ id: "config-damaged" });
   world.write(inHome.gateway(FAKE_HOME), '{ "written_by": "shelter gateway run", ');
   await expect(start()).rejects.toMatchObject({ id: "config-damaged" });
+});
+
+test("a damaged trust file: its host stays in the document as it was, the others go on, and it is said", async () => {
+  trusts(world, offerOf("shadow"));
+  trusts(world, offerOf("third"));
+  for (const name of [GATEWAY_CERTIFICATE, GATEWAY_KEY]) {
+    world.write(inHome.identity(FAKE_HOME, name), "asked for by nobody here");
+  }
+  await start();
+  const document = () =>
+    JSON.parse(world.read(inHome.gateway(FAKE_HOME))) as { engines: { name: string }[] };
+  const engines = () => document().engines.map(({ name }) => name);
+  const before = document();
+  const pem = world.read(inServices.peers(FAKE_HOME));
+  expect(engines()).toEqual(["testhost", "shadow", "third"]);
+
+  world.write(inHome.trust(FAKE_HOME, "shadow"), "{");
+  await again();
+  expect(document()).toEqual(before);
+  const certificates = (text: string) => text.split(/(?=-----BEGIN)/).sort();
+  expect(certificates(world.read(inServices.peers(FAKE_HOME)))).toEqual(certificates(pem));
+  const told = `in what it says of shadow: ${inHome.trust(FAKE_HOME, "shadow")} is damaged: line 1, column 2`;
+  expect((await state())["document"]).toContain(told);
+  expect(said.join("\n")).toContain(told);
+
+  // another pairing that ends meanwhile is taken up all the same
+  world.remove(inHome.trust(FAKE_HOME, "third"));
+  await again();
+  expect(engines()).toEqual(["testhost", "shadow"]);
+  // a file that was moved aside is no pairing any more
+  world.remove(inHome.trust(FAKE_HOME, "shadow"));
+  world.write(`${inHome.trust(FAKE_HOME, "shadow")}.damaged-20260101T000000Z`, "{");
+  await again();
+  expect(engines()).toEqual(["testhost"]);
+  expect(world.read(inServices.peers(FAKE_HOME))).toBe("");
 });
