@@ -1,4 +1,5 @@
 /** Which permissions an entry of a home may have. Pure. */
+import { inHome } from "../keep/home.ts";
 import type { Entry } from "../machine/probe.ts";
 
 /** Bits that let group or others in at all, and those that let them write. */
@@ -7,8 +8,10 @@ const OTHERS_WRITE = 0o022;
 /** setuid and setgid on a file: nothing of ours has them. */
 const SET_ID = 0o6000;
 
+/** Where every file is a secret, whatever its name: private keys, whom this host believes, keys of running engines. */
+export const SECRET_FOLDERS = [inHome.identity(""), inHome.trust(""), inHome.keys("")];
 /** Settings and records: nobody else's to read, in whatever folder they are. */
-const RECORD_FOLDERS = ["logs", "status", "runtime/locks", "runtime/keys"];
+const RECORD_FOLDERS = ["logs", "status", inHome.locks("")];
 const RECORD_FILES = /^(?:shared\.cfg(?:\.damaged-.*)?|history_main\.log)$/;
 /** Folders that only their owner may enter. What is inside is then out of reach, whatever its mode. */
 const PRIVATE_FOLDERS = new Set([
@@ -21,6 +24,7 @@ const PRIVATE_FOLDERS = new Set([
   "runtime/snapshots",
   "runtime/quarantine",
   "models/sha256",
+  ...SECRET_FOLDERS,
 ]);
 /** File names that mean a secret, wherever they are. */
 const SECRET =
@@ -76,13 +80,15 @@ function faultOf(relative: string, kind: "file" | "dir", mode: number, want: num
 }
 
 function isRecord(relative: string): boolean {
-  return (
-    RECORD_FILES.test(relative) ||
-    RECORD_FOLDERS.some((folder) => relative === folder || relative.startsWith(`${folder}/`))
-  );
+  return RECORD_FILES.test(relative) || RECORD_FOLDERS.some((folder) => isIn(folder, relative));
+}
+
+function isIn(folder: string, relative: string): boolean {
+  return relative === folder || relative.startsWith(`${folder}/`);
 }
 
 function isSecret(relative: string): boolean {
+  if (SECRET_FOLDERS.some((folder) => isIn(folder, relative))) return true;
   const name = relative.slice(relative.lastIndexOf("/") + 1);
   return SECRET.test(name) && !NO_SECRET.test(name) && !SHIPPED.test(relative);
 }

@@ -15,7 +15,7 @@ import { freeName } from "../keep/aside.ts";
 import { usersOf } from "./in_use.ts";
 import { lookAtFolders } from "./layout.ts";
 import { lookAtLocks } from "./locks.ts";
-import { wrongMode } from "./modes.ts";
+import { SECRET_FOLDERS, wrongMode } from "./modes.ts";
 import { lookAtStatuses } from "./statuses.ts";
 import type { Leftover, Stranger, StructureFacts, Wanderer, WrongMode } from "./structure_facts.ts";
 import { lookAbove, mountForbidsPrograms } from "./surroundings.ts";
@@ -30,6 +30,9 @@ const NOT_OURS = new Set([".git", "node_modules"]);
 const SCRATCH = ["runtime/snapshots/", "runtime/quarantine/", "runtime/work/"];
 /** Locks come and go as we look, and each is shut from the start. */
 const UNJUDGED = [...SCRATCH, "runtime/locks/"];
+/** Amid scratch space: what is secret is judged all the same. */
+const isSecretPlace = (relative: string) =>
+  SECRET_FOLDERS.some((folder) => relative === folder || relative.startsWith(`${folder}/`));
 /** Folders that only our programs write to: what root left there belongs to the home. */
 const ONLY_OURS =
   /^(?:bin|status|logs|runtime|models|venv|shared\.cfg[^/]*|history_main\.log)(?:\/|$)/;
@@ -160,7 +163,7 @@ function walk(probe: Probe) {
       quarantine.bytes += kind === "file" ? entry.size : 0;
     }
     if (relative.startsWith("runtime/work/")) work.push(entry);
-    if (UNJUDGED.some((folder) => relative.startsWith(folder))) return;
+    if (UNJUDGED.some((folder) => relative.startsWith(folder)) && !isSecretPlace(relative)) return;
     if (kind === "other") oddities.push(path);
     if (uid !== owner.uid) {
       strangers.push({ entry, same, ours: ONLY_OURS.test(relative) });

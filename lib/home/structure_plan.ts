@@ -55,7 +55,10 @@ function attributes(facts: StructureFacts): readonly Step[] {
     facts.wrongModes.filter((one) => mayChange(facts, one, adopted)).map((one) => [one.path, one]),
   );
   const paths = [...new Set([...adopted, ...modes.keys()])].filter((path) => !moving.has(path));
-  return oncePerFile(facts, paths.sort()).map((path) => {
+  // what is old in runtime/work goes
+  const going = facts.work.old.map((one) => one.path);
+  const staying = paths.filter((path) => !going.some((one) => isWithin(one, path)));
+  return oncePerFile(facts, staying.sort()).map((path) => {
     const mode = modes.get(path);
     const reasons = [
       ...(adopted.has(path) ? ["it belongs to the home"] : []),
@@ -69,6 +72,10 @@ function attributes(facts: StructureFacts): readonly Step[] {
       why: reasons.join(", "),
     };
   });
+}
+
+function isWithin(folder: string, path: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
 }
 
 /** Of a file with several names the first alone: changing one changes all. */

@@ -3,7 +3,13 @@ import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { isPrivate, wrongMode } from "../../lib/home/modes.ts";
 import { oldWork } from "../../lib/home/work.ts";
+import { inHome } from "../../lib/keep/home.ts";
 import type { Entry } from "../../lib/machine/probe.ts";
+import { GATEWAY_KEY } from "../../lib/trust/store.ts";
+
+const HOME = "/home/op/home";
+const within = (path: string) => path.slice(HOME.length + 1);
+const identity = (name: string) => within(inHome.identity(HOME, name));
 
 const judged = (relative: string, kind: "file" | "dir", mode: number) => {
   const found = wrongMode(relative, { kind, mode });
@@ -29,6 +35,21 @@ test("each kind of entry gets the mode that it should have, and the reason", () 
   expect(judged("shared.cfg", "file", 0o000)).toBe("600 locked-out");
 });
 
+test("the private keys, whom this host believes and the keys of running engines are shut, wherever the home keeps them", () => {
+  for (const [path, folder] of [
+    [inHome.identity(HOME, "mirror"), inHome.identity(HOME)],
+    [inHome.trust(HOME, "shadow"), inHome.trust(HOME)],
+    [inHome.keys(HOME, "engine-1"), inHome.keys(HOME)],
+  ] as const) {
+    expect(judged(within(path), "file", 0o644)).toBe("600 open-secret");
+    expect(judged(within(path), "file", 0o666)).toBe("600 writable");
+    expect(judged(within(path), "file", 0o600)).toBeUndefined();
+    expect(judged(within(folder), "dir", 0o755)).toBe("700 open-folder");
+  }
+  // ssh's own rule is about the private halves; the others are nobody else's business either
+  expect(judged(identity("mirror.pub"), "file", 0o644)).toBe("600 open-secret");
+});
+
 test("what only looks like a secret is left alone, and so are links and sockets", () => {
   for (const name of [
     "agents/id_rsa.pub",
@@ -41,7 +62,9 @@ test("what only looks like a secret is left alone, and so are links and sockets"
   }
   for (const name of [
     "agents/id_ed25519",
-    "runtime/keys/engine-1",
+    ...["mirror", "witness", "operator", "signing", GATEWAY_KEY].map(identity),
+    "runtime/trust/shadow.json",
+    within(inHome.keys(HOME, "engine-1")),
     "agents/restic-password",
     "x/server.key",
     ".env.local",

@@ -73,6 +73,25 @@ describe("modes and owners", () => {
     ]).toEqual(["converged", [], []]);
   });
 
+  test("private keys that others could read are shut: ssh would refuse them", async () => {
+    const world = await home({
+      "runtime/identity": { folder: true, mode: 0o755 },
+      "runtime/identity/mirror": { text: "private", mode: 0o644 },
+      "runtime/identity/operator": { text: "private", mode: 0o666 },
+      "runtime/trust/notes": { text: "whom it believes", mode: 0o644 },
+      "runtime/work/keys/engine-1": { text: "key", mode: 0o644 },
+      "runtime/work/other": { text: "no secret", mode: 0o644 },
+    });
+    expect(find(await look(world), "mode-open-secret")?.what).toContain("runtime/identity/mirror");
+    await runOn(world, unit);
+    expect(
+      ["identity", "identity/mirror", "identity/operator", "trust/notes", "work/keys/engine-1"].map(
+        (name) => modeOf(world, `runtime/${name}`).toString(8),
+      ),
+    ).toEqual(["700", "600", "600", "600", "600"]);
+    expect(modeOf(world, "runtime/work/other")).toBe(0o644);
+  });
+
   test("open settings, secrets and records are shut; what others could write is closed to them", async () => {
     const world = await home({
       "agents/api-key": "k",
