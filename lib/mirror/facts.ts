@@ -18,6 +18,7 @@ import {
   programOf,
   releaseKey,
 } from "./held.ts";
+import { isKnownPath, isUnderWay } from "./choice.ts";
 import { type ModelPlan, planModels } from "./models.ts";
 import { type OwnSide, ownSide } from "./own.ts";
 import { isShared, isWithin, releaseFolder } from "./places.ts";
@@ -53,6 +54,8 @@ export interface ReachedPeer {
   /** All that is agreed on once the plan is carried out, and on which side that is not written down yet. */
   readonly agreed: States;
   readonly unknown: { readonly here: boolean; readonly there: boolean };
+  /** Whether the path that was chosen is anything between the two; left out where none was. */
+  readonly knowsChoice?: boolean;
 }
 
 /** Facts of a mirror. */
@@ -68,6 +71,8 @@ export interface MirrorFacts {
   readonly touched: readonly string[];
   /** Why shared.cfg is not sent on; undefined where it is sound. */
   readonly configDamaged?: string;
+  /** The path that was chosen, where it is nothing that this host and its peers could differ in. */
+  readonly strayChoice?: string;
 }
 
 /** A choice of the person's: `--take mine|theirs PATH`. */
@@ -130,6 +135,9 @@ export async function observeMirror(probe: Probe, want: Args): Promise<MirrorFac
       .filter((one) => !one.damaged && touched.some(({ sha256 }) => sha256 === one.sha256))
       .map((one) => one.sha256),
     ...(isSound(config.state) ? {} : { configDamaged: config.state }),
+    ...(choice && found.every((one) => one.reached && !one.knowsChoice) && !isUnderWay(probe)
+      ? { strayChoice: choice.path }
+      : {}),
   };
 }
 
@@ -222,6 +230,14 @@ async function lookAtPeer(
       mark: readMark(probe, peer),
     },
     agreed,
+    ...(choice
+      ? {
+          knowsChoice: isKnownPath(probe, peer, choice.path, {
+            states: [mine.shared, theirs, records.mine, records.theirs],
+            models: [...mine.models, ...state.models].map((one) => one.sha256),
+          }),
+        }
+      : {}),
     unknown: { here: differ(agreed, records.mine), there: differ(agreed, records.theirs) },
   };
 }

@@ -1,6 +1,6 @@
 /** What a mirror says about what it saw. Pure. */
 import { sayMade } from "../orchestra/made.ts";
-import { bytes, duration } from "../report/text.ts";
+import { bytes, duration, printable } from "../report/text.ts";
 import type { Args, Finding } from "../unit.ts";
 import { choiceOf, type MirrorFacts, type ReachedPeer } from "./facts.ts";
 import { releaseKey } from "./held.ts";
@@ -18,6 +18,7 @@ const SCRIPT = "./bin/05_rsync_mirror";
 /** Judges what was seen. One peer that can't be reached does not hold up the others. */
 export function diagnoseMirror(facts: MirrorFacts, want: Args): readonly Finding[] {
   const findings: Finding[] = [...wrongChoice(want)];
+  if (facts.strayChoice !== undefined) findings.push(strayChoice(facts, facts.strayChoice));
   if (facts.peers.length === 0) {
     findings.push({
       id: "not-paired",
@@ -242,6 +243,21 @@ function ofPeer(facts: MirrorFacts, peer: ReachedPeer): readonly Finding[] {
     });
   }
   return findings;
+}
+
+function strayChoice({ host, peers }: MirrorFacts, path: string): Finding {
+  const names = peers.map(({ name }) => name).join(", ");
+  return {
+    id: "no-such-conflict",
+    level: "fail",
+    what: `there is no conflict at ${printable(path)}`,
+    why:
+      peers.length === 0
+        ? `${host} is paired with no other host`
+        : `nothing that is mirrored has that name on ${host} or on ${names}`,
+    evidence: printable(path),
+    fix: [SCRIPT, "--plan"],
+  };
 }
 
 function wrongChoice(want: Args): readonly Finding[] {

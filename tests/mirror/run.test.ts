@@ -356,3 +356,35 @@ test("a memory that is damaged is as good as none", async () => {
   createAct(at.machine, probe).remove(inHome.work(FAKE_HOME));
   expect((await good(at)).outcome).toBe("converged");
 });
+
+test("a choice for what is nowhere is refused: it is never called settled", async () => {
+  const at = world({
+    mine: { ...mine, "agents/a": "mine" },
+    theirs: { "agents/a": "theirs", "agents/gone": "theirs" },
+  });
+  for (const path of ["nosuch/path", "agents/b", "../../etc/passwd", "/etc/passwd", "models/x"]) {
+    for (const take of ["mine", "theirs"]) {
+      const report = await runOn(at, unit, { want: { yes: true, take, path } });
+      expect([path, report.outcome, report.error?.id]).toEqual([
+        path,
+        "blocked",
+        "no-such-conflict",
+      ]);
+      expect(report.error?.fix).toEqual(["./bin/05_rsync_mirror", "--plan"]);
+    }
+  }
+  // what is chosen is settled by the run itself, and is no stranger then: also where it is removed
+  expect((await good(at, { take: "mine", path: "agents/a" })).outcome).toBe("changed");
+  expect(at.read(there("agents/a"))).toBe("mine");
+  await good(at, { take: "mine", path: "agents/a" });
+  at.remove(here("agents/a"));
+  at.write(there("agents/a"), "theirs again");
+  expect((await good(at, { take: "mine", path: "agents/a" })).outcome).toBe("changed");
+  expect(at.exists(there("agents/a"))).toBe(false);
+});
+
+test("with nobody paired there is nothing to choose", async () => {
+  const alone = keep(fakeMachine({ files: { [here("agents/a")]: "mine" } }));
+  const report = await runOn(alone, unit, { want: { yes: true, take: "mine", path: "agents/a" } });
+  expect([report.outcome, report.error?.id]).toEqual(["blocked", "no-such-conflict"]);
+});
