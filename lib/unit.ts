@@ -195,6 +195,8 @@ export type Flag =
       readonly description: string;
       readonly valueHint?: string;
       readonly default?: string;
+      /** Why a value can't be meant, where it can't: the command line is then wrong usage, and nothing is looked at. */
+      readonly refuses?: (value: string) => string | undefined;
     }
   | { readonly type: "boolean"; readonly description: string; readonly default?: boolean }
   | { readonly type: "positional"; readonly description: string; readonly required?: boolean };

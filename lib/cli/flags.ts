@@ -1,5 +1,6 @@
 /** The flags that every script shares, and reading a command line by them. */
 import { UsageError } from "../errors.ts";
+import { printable } from "../report/text.ts";
 import type { AnyUnit, Args, Flag } from "../unit.ts";
 
 /** Flags of every script. `--help` and `--version` are answered before a command line is read. */
@@ -34,7 +35,7 @@ export async function readArgs(
 ): Promise<Args> {
   const { parseArgs } = await import("citty");
   const refuse = (what: string, why: string) =>
-    new UsageError("usage", what, why, [...command.split(" "), "--help"]);
+    new UsageError("usage", what, why, [...`./bin/${command}`.split(" "), "--help"]);
   const positional = Object.entries(flags).filter(([, flag]) => flag.type === "positional");
   let parsed: Record<string, unknown> & { _: string[] };
   try {
@@ -54,6 +55,12 @@ export async function readArgs(
         `it needs a value: --${name} ${flags[name].type === "string" ? (flags[name].valueHint ?? "VALUE") : ""}`,
       );
     }
+  }
+  for (const [name, flag] of Object.entries(flags)) {
+    const value = parsed[name];
+    if (flag.type !== "string" || typeof value !== "string") continue;
+    const why = flag.refuses?.(value);
+    if (why !== undefined) throw refuse(`${command} --${name} ${printable(value)}`, why);
   }
   if (parsed._.length > positional.length) {
     throw refuse(`${command} ${parsed._.join(" ")}`, "it takes no such word");

@@ -50,7 +50,7 @@ export function configError(
   switch (reading.state) {
     case "damaged":
       return new ShelterError("config-damaged", `${path} is damaged`, placed(reading.note), [
-        "00_check_structure",
+        "./bin/00_check_structure",
       ]);
     case "invalid":
       return new ShelterError(
@@ -64,7 +64,7 @@ export function configError(
         "config-denied",
         `${path} may not be read`,
         "its mode or owner forbids it",
-        ["sudo", "00_check_structure"],
+        ["sudo", "./bin/00_check_structure"],
       );
     case "unreadable":
       return new ShelterError("config-unreadable", `${path} can't be read`, reading.why);

@@ -72,7 +72,7 @@ function catalogueFindings(facts: ModelsFacts): readonly Finding[] {
       what: facts.configProblem.what,
       why: `${facts.configProblem.why}: which models it asks for is not known`,
       evidence: inHome.config(facts.home),
-      fix: ["00_check_structure"],
+      fix: ["./bin/00_check_structure"],
     });
   }
   return found;
@@ -242,7 +242,7 @@ function diskFindings(facts: ModelsFacts, entries: readonly CatalogueEntry[]): r
       what: `${missing.map((one) => one.name).join(", ")} would take ${bytes(need)} more of the disk`,
       why: `${bytes(facts.space)} are free, and ${bytes(DISK_MARGIN)} must stay so`,
       evidence: inHome.store(facts.home),
-      fix: ["00_check_structure"],
+      fix: ["./bin/00_check_structure"],
     },
   ];
 }

@@ -52,6 +52,7 @@ export const ask: Command = async ({ machine, place, probe, want }) => {
     env: process.env,
   });
   const signal = onSignals(() => undefined);
+  const maxTokens = countOf(want, "max-tokens", MAX_TOKENS);
   const question = textOf(want, "question") ?? (await fromInput());
   const context = { probe, act: createAct(machine, probe), say, signal };
   const asked = await answerOf(
@@ -59,7 +60,7 @@ export const ask: Command = async ({ machine, place, probe, want }) => {
       askModel(context, {
         question,
         model: textOf(want, "model"),
-        maxTokens: countOf(want, "max-tokens", MAX_TOKENS),
+        maxTokens,
       }),
     signal,
   );

@@ -1,7 +1,8 @@
 /** `ask` through the gateway, where there is one that answers; else as without it. */
 import { expect, test } from "bun:test";
+import { UsageError } from "../../lib/errors.ts";
 import { inHome } from "../../lib/keep/home.ts";
-import { askModel } from "../../lib/orchestra/ask.ts";
+import { ask, askModel } from "../../lib/orchestra/ask.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
 import { FAKE_HOME, fakeMachine } from "../support/fake_machine.ts";
@@ -110,4 +111,15 @@ test.each([
   expect(failure).toMatchObject({ id: "no-engine" }); // as without a gateway: none is live on this machine
   expect(said.join()).toContain(words);
   expect(asked).toEqual([]);
+});
+
+test("a number of tokens that is none is wrong usage, before anybody is asked", async () => {
+  const { machine } = keep(fakeMachine({}));
+  const place = { home: FAKE_HOME, host: "phantom" };
+  const probe = createProbe(machine, FAKE_HOME, "phantom");
+  for (const tokens of ["abc", "0", "-1", "1.5"]) {
+    const want = { question: "hi", "max-tokens": tokens };
+    const asked = ask({ machine, place, probe, want, units: {} });
+    await expect(asked).rejects.toBeInstanceOf(UsageError);
+  }
 });

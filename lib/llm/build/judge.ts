@@ -2,7 +2,7 @@
 import type { Args, Finding } from "../../unit.ts";
 import { isOptional, OPTIONAL, type Refusal, wishes } from "./backends.ts";
 import type { BuildFacts } from "./facts.ts";
-import { isJobs, missingTools, pending } from "./planning.ts";
+import { missingTools, pending } from "./planning.ts";
 import { differences } from "./recipe.ts";
 import type { Workaround } from "./workaround.ts";
 
@@ -46,9 +46,6 @@ function wrongFlags(want: Args): readonly Finding[] {
   }
   if (both.length > 0)
     return wrong(`${both.join(", ")} is wanted both with and without`, "choose one");
-  if (want["jobs"] !== undefined && !isJobs(want["jobs"])) {
-    return wrong(`--jobs ${String(want["jobs"])} is no number of jobs`, "it takes 1 to 1024");
-  }
   return [];
 }
 

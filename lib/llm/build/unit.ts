@@ -5,7 +5,7 @@ import { buildEngine, discardEngine } from "./install.ts";
 import { diagnoseBuild } from "./judge.ts";
 import { observeBuild } from "./observe.ts";
 import type { Pins } from "./pins.ts";
-import { planBuild } from "./planning.ts";
+import { isJobs, planBuild } from "./planning.ts";
 import { proveEngine } from "./prove.ts";
 import { digestBuild, matters, pictureBuild } from "./show.ts";
 import { fetchSource } from "./source.ts";
@@ -34,6 +34,7 @@ export function buildUnit(pins: Pins): Unit<BuildFacts> {
         type: "string",
         description: "Files to compile at once; else as many as cores and memory allow",
         valueHint: "number",
+        refuses: (value) => (isJobs(value) ? undefined : "it takes a number from 1 to 1024"),
       },
     },
     observe: (probe, want) => observeBuild(probe, want, pins),
