@@ -1,4 +1,5 @@
 /** Error classes and the one table of exit codes. */
+import { dirname } from "node:path";
 import type { Failure, Outcome } from "./unit.ts";
 
 /** Exit code of each outcome, the same for all 22 names. 1 is our own bug and 2 wrong usage. */
@@ -76,7 +77,7 @@ export function asFailure(error: unknown): Failure {
 const SYSTEM_ERRORS: Readonly<Record<string, { id: string; why: string; fix: readonly string[] }>> =
   {
     ENOSPC: { id: "disk-full", why: "the disk is full", fix: ["df", "-h"] },
-    EDQUOT: { id: "disk-full", why: "the disk quota is used up", fix: ["quota"] },
+    EDQUOT: { id: "disk-full", why: "the disk quota is used up", fix: ["df", "-h"] },
     EROFS: { id: "read-only", why: "the file system is read-only", fix: ["findmnt"] },
     EACCES: { id: "denied", why: "this user may not", fix: ["./bin/00_check_structure", "--plan"] },
     EPERM: { id: "denied", why: "this user may not", fix: ["./bin/00_check_structure", "--plan"] },
@@ -107,11 +108,12 @@ export function readable(error: unknown): unknown {
   const { code, path, syscall } = error as NodeJS.ErrnoException;
   const known = code === undefined ? undefined : SYSTEM_ERRORS[code];
   if (!known) return error;
+  const full = known.id === "disk-full" && path !== undefined ? dirname(path) : undefined;
   return new ShelterError(
     known.id,
     `${syscall ?? "writing"} ${path ?? "a file"}`,
-    known.why,
-    known.fix,
+    full === undefined ? known.why : `${known.why}: the file system of ${full}`,
+    full === undefined ? known.fix : [...known.fix, full],
     {
       cause: error,
     },

@@ -25,6 +25,7 @@ import { ShelterError } from "../errors.ts";
 import type { Owner } from "../unit.ts";
 import { refuseLeadingOut, setMode, setOwner } from "./attributes.ts";
 import {
+  about,
   copyTree,
   linkDurably,
   moveAcross,
@@ -151,6 +152,8 @@ export function createAct(machine: Machine, probe: Probe): Act {
           size > 0 && readSync(handle, last, 0, 1, size - 1) === 1 && last[0] !== NEWLINE;
         appendFileSync(handle, `${torn ? "\n" : ""}${line}\n`);
         if (durable) fsyncSync(handle);
+      } catch (error) {
+        throw about(path, error);
       } finally {
         closeSync(handle);
       }
@@ -160,7 +163,11 @@ export function createAct(machine: Machine, probe: Probe): Act {
     },
     appendText: (path, text) => {
       const fresh = !existsSync(opened(path));
-      appendFileSync(at(path), text, { mode: 0o600 });
+      try {
+        appendFileSync(at(path), text, { mode: 0o600 });
+      } catch (error) {
+        throw about(path, error);
+      }
       if (fresh) own(path);
     },
     truncate: (path, length) => {

@@ -27,6 +27,12 @@ export function temporaryBeside(path: string): string {
   return join(dirname(path), TEMPORARY_PREFIX + randomBytes(8).toString("hex"));
 }
 
+/** An error of the system with the file that it is about: one that a handle was written through does not name it. */
+export function about(path: string, error: unknown): unknown {
+  if (error instanceof Error && "code" in error) Object.assign(error, { path });
+  return error;
+}
+
 /** Flushes a file's content. */
 export function syncFile(path: string): void {
   const handle = openSync(path, constants.O_RDONLY);
@@ -55,8 +61,8 @@ export function writeDurably(
 ): void {
   const temporary = temporaryBeside(path);
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  const handle = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
+    const handle = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     try {
       const bytes = typeof content === "string" ? Buffer.from(content) : content;
       for (let at = 0; at < bytes.length;) at += writeSync(handle, bytes, at);
@@ -69,7 +75,7 @@ export function writeDurably(
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw error;
+    throw about(path, error);
   }
   if (options.durable) syncFolder(dirname(path));
 }

@@ -39,6 +39,10 @@ const run = (disk: SmallDisk, at: TestHome, script: string, ...args: readonly st
 function expectWhole(disk: SmallDisk, at: TestHome, report: Report): void {
   expect(HONEST).toContain(report.outcome);
   expect([report, typeof report.error?.why]).toEqual([report, "string"]);
+  if (report.error?.id === "disk-full") {
+    expect(report.error.what).toContain(` ${at.home}`);
+    expect(report.error.why).toContain(`the file system of ${at.home}`);
+  }
   if (report.outcome === "broken")
     expect([report.left?.length ?? 0, report.error]).not.toEqual([0, undefined]);
   const config = disk.outside(join(at.home, "shared.cfg"));
