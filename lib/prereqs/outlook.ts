@@ -1,17 +1,18 @@
 /** All features at a glance, and what nobody asked about. Pure. */
-import { duration } from "../report/text.ts";
+import { commandLine, duration } from "../report/text.ts";
 import type { Finding } from "../unit.ts";
-import { foundOf, standings } from "./assess.ts";
+import { foundOf, installLine, packagesOf, standings } from "./assess.ts";
 import type { PrereqFacts } from "./facts.ts";
+import type { FeatureId } from "./features.ts";
 import { offersThatDropTheCard } from "./traps_cuda.ts";
 
 const SCRIPT = "./bin/01_validate_prereqs";
 /** Lists older than this know nothing of a month's security updates. */
 const OLD_LISTS = 30 * 24 * 60 * 60 * 1000;
 
-/** One line per feature: how it stands, what is missing of it, and what is there in which version. Asked ones have a star; wishes are in brackets. */
+/** One line per feature, and the line that installs what is missing of it: how it stands, what is missing of it, and what is there in which version. Asked ones have a star; wishes are in brackets. */
 export function pictureOfPrereqs(facts: PrereqFacts): readonly (readonly string[])[] {
-  return standings(facts).map(({ feature, asked, missing, unfit, wished }) => {
+  return standings(facts).flatMap(({ feature, asked, missing, unfit, wished }) => {
     const isReady = missing.length + unfit.length === 0;
     const lacks = [
       ...missing.map(({ what }) => what),
@@ -25,13 +26,27 @@ export function pictureOfPrereqs(facts: PrereqFacts): readonly (readonly string[
       ...(lacks.length > 0 ? [`missing: ${lacks.join(", ")}`] : []),
       ...(has.length > 0 ? [lacks.length > 0 ? `there: ${has.join(", ")}` : has.join(", ")] : []),
     ];
-    return [
+    const row = [
       asked ? "*" : " ",
       feature.id,
       isReady ? "ready" : asked ? "open" : "-",
       told.join("; "),
     ];
+    const line = lineFor(facts, feature.id, packagesOf(facts, missing));
+    return line ? [row, [" ", "", "", commandLine(line)]] : [row];
   });
+}
+
+/** The line that installs the packages; of NVIDIA's, which not every source has and which can cost a card, the one that looks at them first. */
+function lineFor(
+  facts: PrereqFacts,
+  feature: FeatureId,
+  packages: readonly string[],
+): readonly string[] | undefined {
+  if (!facts.os.debianLike || !facts.apt.there || packages.length === 0) return undefined;
+  return packages.some((name) => name.startsWith("nvidia"))
+    ? [SCRIPT, "--feature", feature, "--plan"]
+    : installLine(facts, packages);
 }
 
 /** What nobody asked about. */

@@ -76,13 +76,25 @@ describe("what is missing, and the line that installs it", () => {
     const report = await plan({ there: without("restic", "xorriso") });
     expect(report.outcome).toBe("converged");
     expect(report.picture?.find((line) => line.includes("backup"))).toContain("restic");
-    expect(report.picture).toHaveLength(FEATURE_IDS.length);
+    // each feature, and under those that lack something the line that installs it
+    const apt = "apt-get install --yes --no-install-recommends";
+    const lines = report.picture?.map((line) => line.trim()) ?? [];
+    expect(lines).toHaveLength(FEATURE_IDS.length + 2);
+    const after = (id: string) => lines[lines.findIndex((line) => line.startsWith(id)) + 1];
+    expect(after("backup")).toBe(`su -c '${apt} restic'`);
+    expect(after("rescue")).toBe(`su -c '${apt} xorriso'`);
     const facts = report.facts as { features: Record<string, { install: readonly string[] }> };
     expect(facts.features["backup"]?.install).toEqual([
       "su",
       "-c",
       "apt-get install --yes --no-install-recommends restic",
     ]);
+  });
+
+  test("of NVIDIA's packages the line that looks at them is named", async () => {
+    const report = await plan({ there: without("nvcc") });
+    const lines = report.picture?.map((line) => line.trim()) ?? [];
+    expect(lines).toContain("./bin/01_validate_prereqs --feature cuda --plan");
   });
 
   test("a package that no source offers is named, not tried", async () => {
