@@ -42,6 +42,7 @@ export async function dispatch(argv: readonly string[], units: Units): Promise<v
   try {
     const { word, rest } = split(argv);
     if (isScriptId(word) && word !== SHELTER_ID) return await oneScript(word, rest, units);
+    if (word === "help") return print(await help(rest[0] ?? ""));
     if (rest.includes("--version")) return print(versionText(SHELTER, json));
     if (rest.includes("--help") || rest.includes("-h")) return print(await help(word));
     await throughCitty(word, rest, units);
@@ -50,7 +51,7 @@ export async function dispatch(argv: readonly string[], units: Units): Promise<v
   }
 }
 
-/** The subcommand and what else was said, wherever among the flags it stood. `shelter --plan` is `shelter plan`, and alone it is `shelter status`. */
+/** The subcommand and what else was said, wherever among the flags it stood. `shelter --plan` and `shelter up --plan` are `shelter plan`, and alone it is `shelter status`. */
 function split(argv: readonly string[]): {
   readonly word: string;
   readonly rest: readonly string[];
@@ -60,7 +61,11 @@ function split(argv: readonly string[]): {
     const flag = argv[at - 1]?.replace(/^--/, "") ?? "";
     if (argv[at - 1]?.startsWith("--") && SHELTER_FLAGS[flag]?.type === "string") continue;
     if (word === SHELTER_ID || word === SHELTER) return split(argv.toSpliced(at, 1));
-    return { word, rest: argv.toSpliced(at, 1) };
+    const rest = argv.toSpliced(at, 1);
+    const look =
+      word === "up" ? ["plan", "verify"].find((one) => rest.includes(`--${one}`)) : undefined;
+    if (look === undefined) return { word, rest };
+    return { word: look, rest: rest.filter((one) => one !== `--${look}`) };
   }
   const mode = ["plan", "verify", "undo"].find((one) => argv.includes(`--${one}`));
   if (mode === undefined) return { word: "status", rest: argv };

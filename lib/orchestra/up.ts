@@ -14,6 +14,7 @@ import { conduct, type Conducted, type Conductor } from "./conduct.ts";
 import { asJson, loadUnit, othersOf, textOf, wantFor, type Command, type Desk } from "./desk.ts";
 import { installAsRoot } from "./packages.ts";
 import { STAGES } from "./stages.ts";
+import { WATCHER } from "../services/kind.ts";
 import { boardFrom } from "./status.ts";
 import { runLine, unaskedTogether, warningLines } from "./summary.ts";
 import { suggestionsOf } from "./trends.ts";
@@ -109,8 +110,13 @@ async function withPackages(
   return { ...rest, runs, outcome: rest.outcome === "converged" ? "changed" : rest.outcome };
 }
 
+/** Scripts that install services, which run as the home's owner. */
+const SERVICES = new Set<string>(Object.values(WATCHER));
+const OTHERS_HOME =
+  "services run as the home's owner, and never as root. Clone the project as another user (adduser shelter), and run up there";
+
 /** What `up` leaves to the operator, each with its command. */
-async function openLines(desk: Desk): Promise<readonly string[]> {
+export async function openLines(desk: Pick<Desk, "probe" | "place">): Promise<readonly string[]> {
   const { paint } = layout(false);
   const board = await boardFrom(desk, desk.place.host);
   const ran = new Set<string>([...STAGES.map((stage) => stage.script), OWN]);
@@ -119,10 +125,13 @@ async function openLines(desk: Desk): Promise<readonly string[]> {
   const absent = board.filter((row) => row.standing === "absent");
   return [
     paint("dark_gold", "Left open: up never touches kernel, firmware, services or the boot"),
-    ...open.map(
-      (row) =>
-        `  ${paint("steel", `${row.script}: ${row.summary}`)}  ${paint("gold", (row.fix ?? []).join(" "))}`,
-    ),
+    ...open.map((row) => {
+      const what = `  ${paint("steel", `${row.script}: ${row.summary}`)}  `;
+      if (desk.probe.owner.uid === 0 && SERVICES.has(row.script)) {
+        return what + paint("taupe", `not in root's own home: ${OTHERS_HOME}`);
+      }
+      return what + paint("gold", (row.fix ?? []).join(" "));
+    }),
     paint(
       "taupe",
       `  ${absent.length} scripts are not part of this build: ./bin/shelter status names them`,

@@ -75,9 +75,9 @@ function homeFindings({ home, owner, paths }: ServicesFacts): readonly Finding[]
       id: "home-of-root",
       level: "fail",
       what: `the home ${home} belongs to root`,
-      why: "the services run as its owner, and a language model's programs must not run as root",
+      why: "the services run as its owner, and a language model's programs must not run as root: make a user where there is none, clone the project as that user, and run up there",
       evidence: `owner of ${home}`,
-      fix: ["chown", "-R", "SOMEBODY:", home],
+      fix: ["adduser", "shelter"],
     });
   }
   return findings;
