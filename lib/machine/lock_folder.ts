@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 import { ShelterError } from "../errors.ts";
 import type { Owner } from "../unit.ts";
-import { temporaryBeside } from "./durable.ts";
+import { about, temporaryBeside } from "./durable.ts";
 
 const HOLDER = "holder.json";
 type Done = (error: NodeJS.ErrnoException | null) => void;
@@ -50,7 +50,7 @@ export function lockFileSystem(identity: string, owner?: Owner) {
     mkdirSync(temporary, { mode: 0o700 });
     try {
       // flushed, because a lock whose holder a power cut had emptied could never be proven dead
-      writeFileSync(join(temporary, HOLDER), identity, { mode: 0o600, flush: true });
+      writeNamed(join(temporary, HOLDER), identity);
       if (owner) {
         lchownSync(join(temporary, HOLDER), owner.uid, owner.gid);
         lchownSync(temporary, owner.uid, owner.gid);
@@ -88,4 +88,12 @@ export function removeLock(path: string, identity: string): boolean {
   renameSync(path, aside);
   rmSync(aside, { recursive: true, force: true });
   return true;
+}
+
+function writeNamed(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { mode: 0o600, flush: true });
+  } catch (error) {
+    throw about(path, error);
+  }
 }

@@ -151,7 +151,7 @@ for (const way of WAYS) {
         [["up", "--plam"], 2, "./bin/shelter up --help"],
         [["up", "--plan", "--nope"], 2, "./bin/shelter plan --help"],
         [["up", "--plan"], 10, "03_build_llama_cpp"],
-        [["help"], 0, "./bin/shelter"],
+        [["help"], 0, "Exit codes"],
         [["serve", "--port", "99999"], 2, "65535"],
         [["update"], 11, "clone"],
         [["logs", "--lines"], 2, "value"],
