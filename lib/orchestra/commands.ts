@@ -9,9 +9,23 @@ export interface CommandRow {
   readonly summary: string;
   /** Its own flags and words, beside the shared ones. */
   readonly flags: Readonly<Record<string, Flag>>;
+  /** What `--host NAME` makes of it. */
+  readonly host: Elsewhere;
   /** Words that can stand after it, for completions. */
   readonly words?: readonly Word[];
 }
+
+/**
+ * "there": that host's own binary carries it out. "shown": this host says what it knows of that one. Otherwise it is refused, before anything is done,
+ * and this says why.
+ */
+export type Elsewhere = "there" | "shown" | { readonly refused: string };
+
+const STAYS: Elsewhere = { refused: "a program that stays is started on its own host" };
+const NOT_FOR_PEOPLE: Elsewhere = { refused: "it is not for people" };
+const OWN_PROGRAMS: Elsewhere = {
+  refused: "which programs a host runs is for its own operator to say, there",
+};
 
 const SCRIPTS: readonly Word[] = ROSTER.filter((row) => row.built).map(({ id, summary }) => ({
   name: id,
@@ -40,7 +54,11 @@ const RUN_WORD: Word = { name: "run", summary: "until it is told to stop" };
 export const SHELTER_FLAGS: Readonly<Record<string, Flag>> = {
   json: { type: "boolean", description: "One JSON document on stdout; progress goes to stderr" },
   yes: { type: "boolean", description: "Do what reaches beyond the home without asking" },
-  host: { type: "string", description: "The paired host to show", valueHint: "NAME" },
+  host: {
+    type: "string",
+    description: "Run on this paired host, by its own programs",
+    valueHint: "NAME",
+  },
   home: { type: "string", description: "The home to work in", valueHint: "DIR" },
   verbose: { type: "boolean", description: "Show every finding and detail" },
 };
@@ -49,6 +67,7 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "up",
     summary: "From a bare machine to a model's answer: runs what is needed, in order",
+    host: "there",
     flags: {
       question: {
         type: "string",
@@ -61,17 +80,29 @@ export const COMMANDS: readonly CommandRow[] = [
       },
     },
   },
-  { name: "status", summary: "Both hosts at a glance: scripts, services, alerts", flags: {} },
+  {
+    name: "status",
+    summary: "Both hosts at a glance: scripts, services, alerts",
+    host: "shown",
+    flags: {},
+  },
   {
     name: "plan",
     summary: "What up would do; changes nothing (exit 10 when something is pending)",
+    host: "there",
     flags: {},
   },
-  { name: "verify", summary: "Prove that all of up still holds; changes nothing", flags: {} },
-  { name: "next", summary: "The one command to run next", flags: {} },
+  {
+    name: "verify",
+    summary: "Prove that all of up still holds; changes nothing",
+    host: "there",
+    flags: {},
+  },
+  { name: "next", summary: "The one command to run next", host: "there", flags: {} },
   {
     name: "undo",
     summary: "Take back the last applied run",
+    host: "there",
     flags: {
       script,
       all: {
@@ -86,12 +117,14 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "history",
     summary: "What ran, how often it failed or slowed down, and what that suggests",
+    host: "there",
     flags: { script },
     words: SCRIPTS,
   },
   {
     name: "logs",
     summary: "The detail of the last run",
+    host: "there",
     flags: {
       script,
       lines: { type: "string", description: "Show at most this many lines (200)", valueHint: "N" },
@@ -101,6 +134,7 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "ask",
     summary: "Ask the model, with the served profile",
+    host: { refused: "the gateway itself chooses the host that answers" },
     flags: {
       question: {
         type: "positional",
@@ -118,6 +152,7 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "serve",
     summary: "Serve the model on loopback, OpenAI-compatible, until Ctrl-C",
+    host: STAYS,
     flags: {
       model,
       port: { type: "string", description: "The port (a free one)", valueHint: "N" },
@@ -126,12 +161,14 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "gateway",
     summary: "One address in front of this host's engine and the other's, until Ctrl-C",
+    host: STAYS,
     flags: { run },
     words: [RUN_WORD],
   },
   {
     name: "engine",
     summary: "All installed models behind one port, for the gateway, until Ctrl-C",
+    host: STAYS,
     flags: {
       run,
       build: {
@@ -150,6 +187,10 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "watch",
     summary: "All paired hosts live in the terminal: services, health, alerts",
+    host: {
+      refused:
+        "it shows all paired hosts, and what it allows is for each host's own operator to say",
+    },
     flags: {
       again: {
         type: "boolean",
@@ -164,6 +205,7 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "act",
     summary: "One of root's fixed acts for the services; not for people",
+    host: NOT_FOR_PEOPLE,
     flags: {
       verb: {
         type: "positional",
@@ -175,6 +217,7 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "pair",
     summary: "Pair this host with the other: keys, pinned host keys, certificates, proof both ways",
+    host: { refused: "the other host is said as a word: pair NAME" },
     flags: {
       peer: { type: "positional", description: "The other host's name", required: true },
       address: { type: "string", description: "Where ssh reaches it", valueHint: "ADDRESS" },
@@ -205,12 +248,14 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "peer",
     summary: "What the other host's keys may start; not for people",
+    host: NOT_FOR_PEOPLE,
     flags: { request: { type: "positional", description: "Role and host", required: true } },
   },
   {
     name: "update",
     summary:
       "After a git pull: build the programs anew, bring older files to their form, keep the last release",
+    host: OWN_PROGRAMS,
     flags: {
       back: { type: "boolean", description: "Go back to the last release instead" },
     },
@@ -218,15 +263,24 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "migrate",
     summary: "Bring status files and history of older releases to this release's form",
+    host: OWN_PROGRAMS,
     flags: {},
   },
   {
     name: "completions",
     summary: "Completion script of a shell",
+    host: { refused: "completions are for the shell here" },
     flags: { shell: { type: "positional", description: "bash, zsh or fish", required: true } },
     words: ["bash", "zsh", "fish"].map((name) => ({ name, summary: `for ${name}` })),
   },
 ];
+
+/** All flags of a subcommand, its own first; `--host` only where it can do something. */
+export function flagsOfCommand({ flags, host }: CommandRow): Readonly<Record<string, Flag>> {
+  const { host: elsewhere, ...others } = SHELTER_FLAGS;
+  if (typeof host === "object" || !elsewhere) return { ...flags, ...others };
+  return { ...flags, host: elsewhere, ...others };
+}
 
 /** The row of a subcommand. */
 export function commandRow(name: string): CommandRow | undefined {

@@ -8,7 +8,7 @@ import { UsageError } from "../errors.ts";
 import { thisMachine } from "../machine/machine.ts";
 import { versionText } from "../release.ts";
 import type { Args } from "../unit.ts";
-import { COMMANDS, commandRow, SHELTER_FLAGS } from "./commands.ts";
+import { type CommandRow, COMMANDS, commandRow, SHELTER_FLAGS } from "./commands.ts";
 import { deskOf, othersOf, textOf, type Command, type Units } from "./desk.ts";
 import { isScriptId, SHELTER, SHELTER_ID } from "./names.ts";
 
@@ -107,7 +107,7 @@ async function throughCitty(word: string, rest: readonly string[], units: Units)
             { ...row.flags, ...SHELTER_FLAGS },
             words,
           );
-          await carryOut(row.name, want, units);
+          await carryOut(row, want, units, words);
         },
       }),
     ]),
@@ -115,7 +115,13 @@ async function throughCitty(word: string, rest: readonly string[], units: Units)
   await runCommand(defineCommand({ subCommands }), { rawArgs: [word, ...rest] });
 }
 
-async function carryOut(name: string, want: Args, units: Units): Promise<void> {
+async function carryOut(
+  row: CommandRow,
+  want: Args,
+  units: Units,
+  argv: readonly string[],
+): Promise<void> {
+  const { name } = row;
   const machine = thisMachine();
   const place = HOMELESS.has(name)
     ? { home: "/", host: "localhost" }
@@ -127,12 +133,34 @@ async function carryOut(name: string, want: Args, units: Units): Promise<void> {
       "--help",
     ]);
   const desk = deskOf(machine, place, want, units);
-  if (!WITHOUT_BANNER.has(name)) await sayBanner(desk.probe, want["json"] === true);
+  const json = want["json"] === true;
+  const there = elsewhereOf(row, textOf(want, "host"), place.host);
+  if (!WITHOUT_BANNER.has(name)) await sayBanner(desk.probe, json);
+  if (there !== undefined) {
+    const { runThere } = await import("../cli/elsewhere.ts");
+    process.exitCode = await runThere(SHELTER_ID, machine, place, there, [name, ...argv], json);
+    return;
+  }
   const spoken = await command(desk);
   process.exitCode = spoken.exit;
-  if (want["json"] === true) {
+  if (json) {
     if (spoken.json !== null) print(JSON.stringify(spoken.json, null, 2));
   } else if (spoken.lines.length > 0) print(spoken.lines.join("\n"));
+}
+
+/** The paired host whose own binary carries a command out; undefined where it is done here. Throws a UsageError for a command that no other host can be asked for. */
+function elsewhereOf(
+  { name, host }: CommandRow,
+  wanted: string | undefined,
+  here: string,
+): string | undefined {
+  if (wanted === undefined || wanted === here || host === "shown") return undefined;
+  if (host === "there") return wanted;
+  throw new UsageError("usage", `${SHELTER} ${name} --host ${wanted}`, host.refused, [
+    "./bin/shelter",
+    name,
+    "--help",
+  ]);
 }
 
 /** Commands that show the alerts themselves, speak to programs, or are programs that stay. */

@@ -4,7 +4,7 @@ import { UsageError } from "../errors.ts";
 import { table } from "../report/text.ts";
 import { ROSTER } from "../roster.ts";
 import type { AnyUnit, Flag } from "../unit.ts";
-import { COMMANDS, SHELTER_FLAGS, type CommandRow } from "./commands.ts";
+import { COMMANDS, type CommandRow, flagsOfCommand, SHELTER_FLAGS } from "./commands.ts";
 import {
   completionScript,
   SHELLS,
@@ -39,7 +39,7 @@ export const completions: Command = async ({ want, units }) => {
 async function vocabularyOf(units: Units): Promise<Vocabulary> {
   const subcommands = COMMANDS.map((row) => ({
     name: row.name,
-    flags: [...flagWords({ ...row.flags, ...SHELTER_FLAGS }), ...COMMON],
+    flags: [...flagWords(flagsOfCommand(row)), ...COMMON],
     words: row.words ?? [],
   }));
   const scripts: CommandWords[] = [];
@@ -78,7 +78,7 @@ export function shelterHelp(): string {
     "",
     ...table(COMMANDS.map((row) => [`  ${usageOf(row)}`, row.summary])),
     "",
-    "Flags of every command:",
+    "Flags of the commands (--host only of those that name it in their own help):",
     ...flagLines(SHELTER_FLAGS),
     "",
     "Scripts:",
@@ -95,7 +95,7 @@ export function shelterHelp(): string {
 
 /** What `shelter COMMAND --help` prints. */
 export function commandHelp(row: CommandRow): string {
-  const flags = flagLines({ ...row.flags, ...SHELTER_FLAGS });
+  const flags = flagLines(flagsOfCommand(row));
   return [
     row.summary,
     "",

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { COMMANDS } from "../../lib/orchestra/commands.ts";
 import { ROSTER } from "../../lib/roster.ts";
 import { keptForEachTest } from "../support/kept.ts";
 import {
@@ -26,6 +27,14 @@ function json(ended: Ended): Record<string, unknown> {
 const madeIn = (folder: string) => readdirSync(folder).filter((name) => name !== ".bun");
 /** The one host's name in a home. */
 const hostIn = (home: string) => readdirSync(join(home, "status"))[0] ?? "";
+
+/** Words that a command can't do without. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  ask: ["who"],
+  pair: ["shadow"],
+  peer: ["operator", "shadow"],
+  completions: ["bash"],
+};
 
 for (const way of WAYS) {
   const shelter = (at: TestHome, ...words: readonly string[]) => runName(way, "shelter", words, at);
@@ -181,6 +190,28 @@ for (const way of WAYS) {
         ]);
       }
       expect(madeIn(at.folder)).toEqual([]);
+    });
+
+    test("--host: carried out there or refused, and never done here instead", async () => {
+      const at = place();
+      expect((await runName(way, "02_scaffold_dirs", [], at)).code).toBe(0);
+      const before = journalOf(at.home).lines.length;
+      for (const { name, host } of COMMANDS) {
+        const words: readonly string[] =
+          name === "undo" ? ["--all", "--forget"] : (WORDS[name] ?? []);
+        const ended = await shelter(at, name, ...words, "--host", "elsewhere");
+        const refused = typeof host === "object";
+        expect([name, ended.code, ended.stdout]).toEqual([name, refused ? 2 : 11, ""]);
+        const why = refused ? host.refused : host === "there" ? "not paired" : "nothing is known";
+        const said = ended.stderr.replaceAll(/\s+/g, " ");
+        expect([name, said]).toEqual([name, expect.stringContaining(why)]);
+      }
+      expect(journalOf(at.home).lines.length).toBe(before);
+      expect(existsSync(join(at.home, "shared.cfg"))).toBe(true);
+      const own = hostIn(at.home);
+      expect(json(await shelter(at, "undo", "--json", "--host", own))).toMatchObject({
+        outcome: "changed",
+      });
     });
 
     test("its flags stand anywhere, a mode alone is a command, and a script's name is that script", async () => {

@@ -171,6 +171,19 @@ test("a caller that is killed leaves no run behind on the other host", async () 
   expect(last).toMatchObject({ script: "03_install_models", outcome: "interrupted" });
 }, 90_000);
 
+test("shelter's own commands are carried out by the peer's binary, and take back nothing here", async () => {
+  const shelter = (...argv: readonly string[]) => lab.shelter(lab.phantom, ["shelter", ...argv]);
+  expect(documentOf(await shelter("next", "--host", "shadow", "--json"))).toMatchObject({
+    host: "shadow",
+  });
+  const runs = async (...argv: readonly string[]) =>
+    (documentOf(await shelter("history", "--json", ...argv)) as { runs: unknown[] }).runs.length;
+  const here = await runs();
+  const there = await runs("--host", "shadow");
+  expect((await onShadow("00_check_structure")).code).toBe(0);
+  expect([await runs(), await runs("--host=shadow")]).toEqual([here, there + 1]);
+}, 60_000);
+
 test("status shows both while both are there", async () => {
   const { view, text } = await status();
   expect(view).toMatchObject({ name: "shadow", state: "up", source: "live", stale: [] });
