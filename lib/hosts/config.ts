@@ -83,6 +83,6 @@ export async function hostName(probe: Pick<Probe, "home" | "read" | "text">): Pr
 }
 
 /** A file of comments and blank lines alone sets nothing; the YAML reader (6 ms) is then not loaded. */
-function saysAnything(text: string): boolean {
+export function saysAnything(text: string): boolean {
   return text.split("\n").some((line) => !/^\s*(?:#|$)/.test(line));
 }

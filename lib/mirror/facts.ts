@@ -23,6 +23,7 @@ import { type ModelPlan, planModels } from "./models.ts";
 import { type OwnSide, ownSide } from "./own.ts";
 import { isShared, isWithin, releaseFolder } from "./places.ts";
 import { type Mark, readMark } from "./receive/mark.ts";
+import { resetConfig } from "./reset.ts";
 import { judgeRelease, lookAtRelease, type ReleaseLook, type ReleaseVerdict } from "./release.ts";
 import { rememberedManifest } from "./remembered.ts";
 import { ask, ciphersFor, mirrorSsh, readingHands } from "./talk.ts";
@@ -43,7 +44,7 @@ export interface ReachedPeer {
   readonly state: Omit<PeerState, "manifest" | "shared" | "agreed" | "models">;
   readonly own: OwnSide;
   readonly merge: Merge;
-  /** Shared folders of which nothing is left here. */
+  /** Shared folders of which nothing is left here, and a shared.cfg that was begun anew. */
   readonly vanished: readonly Vanished[];
   /** What both sides have of each path in conflict. */
   readonly versions: readonly Version[];
@@ -190,7 +191,10 @@ async function lookAtPeer(
     Object.fromEntries(Object.entries(states).filter(([path]) => isShared(path)));
   const base = agreedOf(records.mine, records.theirs);
   const theirs = onlyShared(state.shared);
-  const vanished = vanishedTops(probe, mine.shared, theirs, base, settled);
+  const vanished = [
+    ...vanishedTops(probe, mine.shared, theirs, base, settled),
+    ...resetConfig(probe, mine.shared, theirs, base, settled),
+  ];
   const stays = [...mine.refused, ...vanished.map((one) => one.top), ...state.closed];
   const merged = merge(
     mine.shared,

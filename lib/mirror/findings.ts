@@ -155,7 +155,19 @@ function ofPeer(facts: MirrorFacts, peer: ReachedPeer): readonly Finding[] {
     }),
     "closed",
   );
-  for (const { top, theirs } of vanished) {
+  for (const { top, theirs, reset } of vanished) {
+    if (reset !== undefined) {
+      const damaged = reset === null ? "" : ` (the damaged one is ${reset})`;
+      findings.push({
+        id: `config-reset-${name}`,
+        level: "warn",
+        what: `${top} on ${facts.host} was begun anew and sets nothing${damaged}: it is not sent on, ${name} keeps its own`,
+        why: `to have the settings of ${name} here: ${SCRIPT} --take theirs ${top}; to have none on both: --take mine`,
+        evidence: top,
+        fix: [SCRIPT, "--take", "theirs", top],
+      });
+      continue;
+    }
     findings.push({
       id: `vanished-${name}-${top}`,
       level: "warn",

@@ -8,6 +8,8 @@ import type { Conflict, States } from "./three_way.ts";
 export interface Vanished {
   readonly top: string;
   readonly theirs: readonly Conflict[];
+  /** Set for a shared.cfg that was begun anew here: the name of the damaged one that waits beside it, null where there is none. */
+  readonly reset?: string | null;
 }
 
 /**

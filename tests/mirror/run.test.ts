@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { linkSync, mkdirSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import { DEFAULT_CONFIG_TEXT } from "../../lib/hosts/config_default.ts";
 import { inHome } from "../../lib/keep/home.ts";
 import { createAct } from "../../lib/machine/act.ts";
 import { createProbe } from "../../lib/machine/probe.ts";
@@ -113,6 +114,42 @@ test("a damaged status and a damaged shared.cfg are not sent on", async () => {
   await good(at);
   expect(at.read(there("shared.cfg"))).toContain("mended");
 });
+
+test.each([
+  ["the text of a first run", DEFAULT_CONFIG_TEXT, []],
+  ["comments beside a damaged one", "# begun anew\n", ["shared.cfg.damaged-20260101T000000Z"]],
+] as const)(
+  "a shared.cfg that was begun anew (%s) takes no settings from the peer, whose own can be had back",
+  async (_, fresh, aside) => {
+    const settings = "ports: {gateway: 9000}\n";
+    const at = world({ mine: { ...mine, "shared.cfg": settings } });
+    await good(at);
+    at.write(here("shared.cfg"), fresh);
+    for (const name of aside) at.write(here(name), "ports: [\n");
+    for (let turn = 0; turn < 2; turn++) {
+      at.write(here("status/testhost/turn.json"), `{"turn":${turn}}`);
+      const report = await good(at);
+      expect(report.findings).toContainEqual(
+        expect.objectContaining({
+          id: "config-reset-shadow",
+          what: expect.stringContaining(aside[0] ?? "sets nothing"),
+          fix: ["./bin/05_rsync_mirror", "--take", "theirs", "shared.cfg"],
+        }),
+      );
+      expect([at.read(there("shared.cfg")), at.read(here("shared.cfg"))]).toEqual([
+        settings,
+        fresh,
+      ]);
+    }
+    await good(at, { take: "theirs", path: "shared.cfg" });
+    expect(at.read(here("shared.cfg"))).toBe(settings);
+    expect(whats(await good(at))).not.toContain("begun anew");
+
+    at.write(here("shared.cfg"), fresh);
+    await good(at, { take: "mine", path: "shared.cfg" });
+    expect(at.read(there("shared.cfg"))).toBe(fresh);
+  },
+);
 
 test("what changes while it travels is sent again, and the rest of a growing log waits", async () => {
   let turn = 0;
