@@ -2,7 +2,7 @@
 import { ShelterError } from "../errors.ts";
 import { inHome } from "../keep/home.ts";
 import type { Probe } from "../machine/probe.ts";
-import type { HostName } from "../unit.ts";
+import type { Failure, HostName } from "../unit.ts";
 import { hostNameFrom, systemHostName } from "./name.ts";
 import {
   DEFAULT_CONFIG,
@@ -36,6 +36,15 @@ export async function readConfig(probe: Pick<Probe, "home" | "read">): Promise<C
   throw configError(inHome.config(probe.home), reading);
 }
 
+/** What is wrong with a shared.cfg that can't be used, and the next command; undefined where there is none or it can be. */
+export async function configTrouble(
+  probe: Pick<Probe, "home" | "read">,
+): Promise<Failure | undefined> {
+  const reading = await lookAtConfig(probe);
+  if (reading.state === "ok" || reading.state === "absent") return undefined;
+  return configError(inHome.config(probe.home), reading).failure();
+}
+
 /** How many generations stay; the defaults where shared.cfg can't be used, because what is wrong with it is 00_check_structure's to say. */
 export async function retentionOf(probe: Pick<Probe, "home" | "read">): Promise<Retention> {
   const reading = await lookAtConfig(probe);
@@ -67,7 +76,10 @@ export function configError(
         ["sudo", "./bin/00_check_structure"],
       );
     case "unreadable":
-      return new ShelterError("config-unreadable", `${path} can't be read`, reading.why);
+      return new ShelterError("config-unreadable", `${path} can't be read`, reading.why, [
+        "./bin/00_check_structure",
+        "--plan",
+      ]);
   }
 }
 

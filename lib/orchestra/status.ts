@@ -1,14 +1,14 @@
 /** `shelter status` and `shelter next`: where everything stands, read from status files and journal alone. */
 import { layout } from "../cli.ts";
 import { EXIT, ShelterError } from "../errors.ts";
-import { retentionOf } from "../hosts/config.ts";
+import { configTrouble, retentionOf } from "../hosts/config.ts";
 import { inHome } from "../keep/home.ts";
 import { damageLine, journalDamage } from "../keep/journal_damage.ts";
 import { openRuns, pastRuns, readJournal } from "../keep/journal.ts";
 import { readStatus } from "../keep/status.ts";
 import { createAct } from "../machine/act.ts";
 import { RELEASE } from "../release.ts";
-import { unaskedLines } from "../report/human.ts";
+import { errorLines, unaskedLines } from "../report/human.ts";
 import type { Colour } from "../report/palette.ts";
 import { cut, commandLine, duration, printable } from "../report/text.ts";
 import { boardOf, nextOf, type BoardRow, type Standing } from "./board.ts";
@@ -21,6 +21,7 @@ import { runningNow } from "./running.ts";
 import { watchLines } from "./watch_lines.ts";
 import { ROSTER } from "../roster.ts";
 import { suggestionsOf } from "./trends.ts";
+import type { Failure, ScriptId } from "../unit.ts";
 
 const MARKS: Readonly<Record<Standing, readonly [mark: string, colour: Colour, word: string]>> = {
   done: ["✓", "sage", "done"],
@@ -38,7 +39,19 @@ export async function boardFrom(
 ): Promise<readonly BoardRow[]> {
   const kind = await kindIn(probe, host);
   const statusOf = (flag: string) => readStatus(probe, flag, host);
-  return boardOf(statusOf, readJournal(probe, host), probe.now(), kind);
+  const board = boardOf(statusOf, readJournal(probe, host), probe.now(), kind);
+  const trouble = host === probe.host ? await configTrouble(probe) : undefined;
+  return trouble
+    ? board.map((row) => (row.script === LOOKS_AFTER ? withTrouble(row, trouble) : row))
+    : board;
+}
+
+/** Whose work it is to look after shared.cfg, whatever its last run found. */
+const LOOKS_AFTER: ScriptId = "00_check_structure";
+
+function withTrouble(row: BoardRow, { fix }: Failure): BoardRow {
+  const told = { ...row, standing: "failed", why: "shared.cfg can't be used" } as const;
+  return fix ? { ...told, fix } : told;
 }
 
 /** `shelter status` */
@@ -65,6 +78,7 @@ export const status: Command = async (desk) => {
   const damage = host === place.host ? journalDamage(probe).map(damageLine) : [];
   const unasked = suggestionsOf(pastRuns(probe), probe.now());
   const kept = await retentionOf(desk.probe);
+  const trouble = host === place.host ? await configTrouble(probe) : undefined;
   const next = nextOf(
     board,
     running.map((one) => one.script),
@@ -83,6 +97,7 @@ export const status: Command = async (desk) => {
       cut_off: killed.map(({ run, script }) => ({ run, script })),
       retention: kept,
       next: next?.fix ?? null,
+      config: trouble ?? null,
       watch: watch && !("damaged" in watch) ? withoutMemory(watch) : null,
       peers,
       unasked,
@@ -90,6 +105,7 @@ export const status: Command = async (desk) => {
     lines: [
       ...boardLines(board, probe.now()),
       "",
+      ...(trouble ? errorLines(withoutFix(trouble), layout(false)) : []),
       ...watchLines(watch, probe.now()),
       ...running.map((one) =>
         paint("steel", `  running now: ${one.script}, process ${one.pid}, since ${one.since}`),
@@ -141,6 +157,7 @@ function ofPeer({ probe, place }: Desk, peer: PeerView): Spoken {
 /** `shelter next` */
 export const next: Command = async (desk) => {
   const row = nextOf(await boardFrom(desk, desk.place.host));
+  const trouble = await configTrouble(desk.probe);
   return {
     exit: row ? EXIT.planned : 0,
     json: asJson({
@@ -148,15 +165,22 @@ export const next: Command = async (desk) => {
       host: desk.place.host,
       outcome: row ? "planned" : "converged",
       next: row ?? null,
+      config: trouble ?? null,
     }),
     lines: row
       ? [
+          ...(trouble ? errorLines(withoutFix(trouble), layout(false)) : []),
           `${row.script} is ${row.standing}${row.why === undefined ? "" : `: ${printable(row.why)}`}`,
           `  ${paint("gold", commandLine(row.fix ?? []))}`,
         ]
       : ["Nothing to do: every script of this build stands"],
   };
 };
+
+/** The command comes once, as what is next. */
+function withoutFix({ id, what, why }: Failure): Failure {
+  return { id, what, why };
+}
 
 /** The table of scripts. */
 export function boardLines(board: readonly BoardRow[], now: number): readonly string[] {

@@ -3,7 +3,7 @@ import { layout } from "../cli.ts";
 import { onSignals } from "../cli/signals.ts";
 import { ShelterError } from "../errors.ts";
 import { allowCommand } from "../hosts/alert_command.ts";
-import { readConfig } from "../hosts/config.ts";
+import { configTrouble, readConfig } from "../hosts/config.ts";
 import { inHome } from "../keep/home.ts";
 import { createAct, type Act } from "../machine/act.ts";
 import { createUptime } from "../machine/clock.ts";
@@ -17,7 +17,7 @@ import { paired } from "../trust/store.ts";
 import type { Trust } from "../trust/offer.ts";
 import { Gauge } from "../watch/gauge.ts";
 import { screen, type HostView } from "../watch/screen.ts";
-import { readWatch } from "../watch/state.ts";
+import { type Alert, readWatch } from "../watch/state.ts";
 import { asJson, type Command, type Desk, type Spoken } from "./desk.ts";
 
 /** Milliseconds between two pictures, and between two questions to another host. */
@@ -73,7 +73,7 @@ async function allowAlerts(probe: Probe, act: Act): Promise<Spoken> {
 
 async function sayOnce({ probe }: Desk, act: Act): Promise<Spoken> {
   const views = [
-    here(probe),
+    await here(probe),
     ...(await Promise.all(paired(probe).map((peer) => askView(probe, act, peer)))),
   ];
   const { paint, columns } = layout(false);
@@ -97,7 +97,7 @@ async function showLive({ probe }: Desk, act: Act): Promise<Spoken> {
   const page = takeScreen(signal);
   try {
     while (!page.over.aborted) {
-      const views = [here(probe), ...others.map((view) => view())];
+      const views = [await here(probe), ...others.map((view) => view())];
       const { columns } = page;
       page.draw(
         screen(views, { paint, columns, now: probe.now() }),
@@ -111,12 +111,21 @@ async function showLive({ probe }: Desk, act: Act): Promise<Spoken> {
   return { exit: 0, json: null, lines: [] };
 }
 
-function here(probe: Probe): HostView {
+async function here(probe: Probe): Promise<HostView> {
   const state = readWatch(probe);
-  const name = probe.host;
-  return state && !("damaged" in state)
-    ? { name, reach: "here", watch: state }
-    : { name, reach: "here" };
+  const seen = await configAlerts(probe);
+  const view: HostView = { name: probe.host, reach: "here", ...(seen.length > 0 ? { seen } : {}) };
+  return state && !("damaged" in state) ? { ...view, watch: state } : view;
+}
+
+/** A shared.cfg that can't be used is no service's trouble, so no watcher tells of it. */
+async function configAlerts(probe: Probe): Promise<readonly Alert[]> {
+  const trouble = await configTrouble(probe);
+  if (!trouble) return [];
+  const { id, what, why, fix } = trouble;
+  const changed = probe.stat(inHome.config(probe.home))?.mtime ?? probe.now();
+  const since = new Date(changed).toISOString();
+  return [{ id, level: "fail", since, count: 1, what: `${what}: ${why}`, ...(fix ? { fix } : {}) }];
 }
 
 async function askView(probe: Probe, act: Act, peer: Trust): Promise<HostView> {

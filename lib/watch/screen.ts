@@ -15,6 +15,8 @@ export interface HostView {
   /** Its clock less ours, in milliseconds. */
   readonly clockOff?: number;
   readonly watch?: WatchState;
+  /** What is seen without a watcher. */
+  readonly seen?: readonly Alert[];
 }
 
 /** Where the lines go. */
@@ -74,8 +76,8 @@ function watchedNow({ watch, clockOff }: HostView, now: number): boolean {
 }
 
 /** Alerts that are still true as far as this host can know. */
-function standing({ watch, reach }: HostView): readonly Alert[] {
-  return reach === "gone" ? [] : (watch?.alerts ?? []);
+function standing({ watch, reach, seen = [] }: HostView): readonly Alert[] {
+  return reach === "gone" ? seen : [...seen, ...(watch?.alerts ?? [])];
 }
 
 function blockOf(view: HostView, sheet: Sheet): readonly string[] {

@@ -192,6 +192,41 @@ for (const way of WAYS) {
       expect(madeIn(at.folder)).toEqual([]);
     });
 
+    test.each([
+      ["hosts: [\n", "config-damaged", /line \d+, column \d+/, ["./bin/00_check_structure"]],
+      ["retention: {builds: 0}\n", "config-invalid", /line 1, column \d+: retention/, undefined],
+    ] as const)(
+      "a shared.cfg that can't be used (%p) is named by status, next and watch, with its place and what is next",
+      async (text, id, where, command) => {
+        const at = place();
+        for (const script of ["00_check_structure", "02_scaffold_dirs"])
+          expect((await runName(way, script, [], at)).code).toBe(0);
+        const file = join(at.home, "shared.cfg");
+        const sound = readFileSync(file, "utf8");
+        writeFileSync(file, text);
+        const fix = command ?? ["nano", "+1", file];
+        for (const word of ["status", "next", "watch"]) {
+          const { stdout } = await shelter(at, word);
+          const said = stdout.replaceAll(/\s+/g, " ");
+          expect([word, said]).toEqual([word, expect.stringMatching(where)]);
+          expect([word, said]).toEqual([word, expect.stringContaining(fix.slice(0, 2).join(" "))]);
+        }
+        expect(json(await shelter(at, "status", "--json"))).toMatchObject({
+          config: { id, why: expect.stringMatching(where) },
+          next: fix,
+        });
+        const next = await shelter(at, "next", "--json");
+        expect([next.code, json(next)]).toMatchObject([
+          10,
+          { config: { id }, next: { script: "00_check_structure", fix } },
+        ]);
+        writeFileSync(file, sound);
+        expect(json(await shelter(at, "status", "--json"))).toMatchObject({ config: null });
+        for (const word of ["status", "next", "watch"])
+          expect((await shelter(at, word)).stdout).not.toContain("shared.cfg");
+      },
+    );
+
     test("--host: carried out there or refused, and never done here instead", async () => {
       const at = place();
       expect((await runName(way, "02_scaffold_dirs", [], at)).code).toBe(0);
