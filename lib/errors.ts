@@ -96,6 +96,11 @@ const SYSTEM_ERRORS: Readonly<Record<string, { id: string; why: string; fix: rea
       why: "a folder stands where a file should be",
       fix: ["./bin/00_check_structure", "--plan"],
     },
+    ENXIO: {
+      id: "not-a-file",
+      why: "a pipe, a socket or a device stands where a file should be",
+      fix: ["./bin/00_check_structure", "--plan"],
+    },
     EXDEV: { id: "other-disk", why: "it is on another file system", fix: ["df", "-h"] },
     EIO: { id: "disk-error", why: "the disk failed to read or write", fix: ["dmesg"] },
     ENAMETOOLONG: { id: "name-too-long", why: "its name is too long", fix: ["pwd"] },

@@ -77,8 +77,9 @@ export function configError(
       );
     case "unreadable":
       return new ShelterError("config-unreadable", `${path} can't be read`, reading.why, [
-        "./bin/00_check_structure",
-        "--plan",
+        "ls",
+        "-l",
+        path,
       ]);
   }
 }

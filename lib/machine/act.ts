@@ -5,13 +5,11 @@ import {
   closeSync,
   copyFileSync,
   existsSync,
-  fstatSync,
   fsyncSync,
   ftruncateSync,
   lchownSync,
   linkSync,
   mkdirSync,
-  openSync,
   readSync,
   renameSync,
   rmSync,
@@ -44,6 +42,7 @@ import {
   type RunOptions,
   type SpawnOptions,
 } from "./process.ts";
+import { openRegular } from "./regular.ts";
 import { receive, type Received, type Receiving } from "./receive.ts";
 import { askSocket } from "./unix.ts";
 
@@ -144,9 +143,10 @@ export function createAct(machine: Machine, probe: Probe): Act {
       writeDurably(checked(path), content, { mode, owner: ownerFor(path), durable }),
     appendLine: (path, line) => {
       const fresh = !existsSync(opened(path));
-      const handle = openSync(at(path), "a+", 0o600);
+      const { O_RDWR, O_APPEND, O_CREAT } = constants;
+      const { handle, stats } = openRegular(at(path), O_RDWR | O_APPEND | O_CREAT, 0o600);
       try {
-        const { size } = fstatSync(handle);
+        const { size } = stats;
         const last = Buffer.alloc(1);
         const torn =
           size > 0 && readSync(handle, last, 0, 1, size - 1) === 1 && last[0] !== NEWLINE;
@@ -163,15 +163,21 @@ export function createAct(machine: Machine, probe: Probe): Act {
     },
     appendText: (path, text) => {
       const fresh = !existsSync(opened(path));
+      const { O_WRONLY, O_APPEND, O_CREAT } = constants;
       try {
-        appendFileSync(at(path), text, { mode: 0o600 });
+        const { handle } = openRegular(at(path), O_WRONLY | O_APPEND | O_CREAT, 0o600);
+        try {
+          appendFileSync(handle, text);
+        } finally {
+          closeSync(handle);
+        }
       } catch (error) {
         throw about(path, error);
       }
       if (fresh) own(path);
     },
     truncate: (path, length) => {
-      const handle = openSync(opened(path), "r+");
+      const { handle } = openRegular(opened(path), constants.O_RDWR);
       try {
         ftruncateSync(handle, length);
         if (durable) fsyncSync(handle);
@@ -180,6 +186,7 @@ export function createAct(machine: Machine, probe: Probe): Act {
       }
     },
     copy: (from, to) => {
+      closeSync(openRegular(at(from)).handle);
       copyFileSync(at(from), opened(to), constants.COPYFILE_FICLONE);
       own(to);
       if (durable) {

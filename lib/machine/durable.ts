@@ -18,6 +18,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Owner } from "../unit.ts";
+import { openRegular } from "./regular.ts";
 
 /** Every temporary name of ours starts like this, so that 00_check_structure can tell a left-over. */
 export const TEMPORARY_PREFIX = ".shelter-tmp-";
@@ -35,7 +36,7 @@ export function about(path: string, error: unknown): unknown {
 
 /** Flushes a file's content. */
 export function syncFile(path: string): void {
-  const handle = openSync(path, constants.O_RDONLY);
+  const { handle } = openRegular(path);
   try {
     fsyncSync(handle);
   } finally {

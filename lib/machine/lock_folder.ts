@@ -1,5 +1,6 @@
 /** A lock on disk: a folder that appears in one step with its holder's identity inside, so that a lock without a holder cannot be seen. */
 import {
+  closeSync,
   lchownSync,
   lstatSync,
   mkdirSync,
@@ -14,6 +15,7 @@ import { join } from "node:path";
 import { ShelterError } from "../errors.ts";
 import type { Owner } from "../unit.ts";
 import { about, temporaryBeside } from "./durable.ts";
+import { openRegular } from "./regular.ts";
 
 const HOLDER = "holder.json";
 type Done = (error: NodeJS.ErrnoException | null) => void;
@@ -26,7 +28,12 @@ export function holderFile(lock: string): string {
 /** The identity inside the lock at `lock`, as written; undefined when there is no lock. @throws ShelterError "lock-unreadable" for another user's. */
 export function readHolder(lock: string): string | undefined {
   try {
-    return readFileSync(holderFile(lock), "utf8");
+    const { handle } = openRegular(holderFile(lock));
+    try {
+      return readFileSync(handle, "utf8");
+    } finally {
+      closeSync(handle);
+    }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;

@@ -3,7 +3,6 @@ import {
   closeSync,
   existsSync,
   lstatSync,
-  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -16,6 +15,7 @@ import { join } from "node:path";
 import type { HostName, Owner } from "../unit.ts";
 import { sha256OfFile } from "./hash.ts";
 import type { Machine, Me } from "./machine.ts";
+import { openRegular } from "./regular.ts";
 import { collect, processExists, type Ran, type RunOptions } from "./process.ts";
 import { loadZx } from "./zx.ts";
 
@@ -61,10 +61,11 @@ export interface Probe {
   readonly owner: Owner;
   /** Milliseconds since 1970. */
   now(): number;
+  /** A regular file's text; of a pipe, a socket or a device only that it is one. */
   read(path: string): Reading;
   /** The text of a file, or undefined where it is not there or may not be read. */
   text(path: string): string | undefined;
-  /** Up to `length` bytes from `offset`. Throws the system's error. */
+  /** Up to `length` bytes of a regular file from `offset`. Throws the system's error. */
   bytes(path: string, offset: number, length: number): Uint8Array;
   stat(path: string): Entry | undefined;
   /** Names in a folder, sorted; none where it is not there or may not be read. */
@@ -117,9 +118,13 @@ export function createProbe(
     });
   const read = (path: string): Reading => {
     try {
-      // sysfs reports sizes that mean nothing, so the limit is checked on regular files' sizes only
-      if (lstatSync(at(path)).size > READ_LIMIT) return { state: "error", why: "too large" };
-      return { state: "ok", text: readFileSync(at(path), "utf8") };
+      const { handle, stats } = openRegular(at(path));
+      try {
+        if (stats.size > READ_LIMIT) return { state: "error", why: "too large" };
+        return { state: "ok", text: readFileSync(handle, "utf8") };
+      } finally {
+        closeSync(handle);
+      }
     } catch (error) {
       return unreadable(error);
     }
@@ -136,7 +141,7 @@ export function createProbe(
       return reading.state === "ok" ? reading.text : undefined;
     },
     bytes: (path, offset, length) => {
-      const handle = openSync(at(path), "r");
+      const { handle } = openRegular(at(path));
       try {
         const buffer = Buffer.alloc(length);
         return buffer.subarray(0, readSync(handle, buffer, 0, length, offset));

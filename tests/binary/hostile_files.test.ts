@@ -6,11 +6,12 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ggufFile, tinyModel } from "../support/gguf_writer.ts";
 import { keptForEachTest } from "../support/kept.ts";
 import {
@@ -87,6 +88,32 @@ test("a shared.cfg that is a folder, a dangling link or a huge file: said, nothi
     expect(readdirSync(at.home).some((name) => name.startsWith("shared.cfg"))).toBe(true);
   }
 });
+
+test("a pipe in the place of a file of the home stops no command: it is named, and the rest goes on", async () => {
+  for (const [name, words] of [
+    ["shared.cfg", [["status"], ["next"], ["watch"], ["undo"]]],
+    ["history_main.log", [["status"], ["history"], ["undo"]]],
+    ["runtime/state/watch.json", [["status"], ["watch"]]],
+    ["runtime/gateway.json", [["status"], ["ask", "who"]]],
+  ] as const) {
+    const at = await scaffolded();
+    const path = join(at.home, name);
+    rmSync(path, { force: true });
+    mkdirSync(dirname(path), { recursive: true });
+    expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
+    const scripts = ["00_check_structure", "02_scaffold_dirs", "03_install_models"];
+    const lines = [...scripts.map((one) => [one, "--plan"]), ["00_check_structure"]];
+    for (const [word = "", ...rest] of [...words.map((one) => ["shelter", ...one]), ...lines]) {
+      const through = ["timeout", "--kill-after=1", "15"];
+      const { code, stdout, stderr } = await runName(COMPILED, word, rest, at, { through });
+      expect([name, word, rest, [0, 10, 11].includes(code) ? "ended" : code]).toEqual([
+        ...[name, word, rest, "ended"],
+      ]);
+      const tells = name === "shared.cfg" && word !== "03_install_models" && rest[0] !== "undo";
+      if (tells || word === "00_check_structure") expect(stdout + stderr).toContain(name);
+    }
+  }
+}, 120_000);
 
 test.each([
   ["cut off", (text: string) => text.slice(0, text.length / 2)],
