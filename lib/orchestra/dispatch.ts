@@ -168,8 +168,8 @@ const WITHOUT_BANNER: ReadonlySet<string> = new Set([
   ...["status", "watch", "peer", "completions", "gateway", "engine", "act"],
 ]);
 
-/** Commands that root runs for the system alone: they must not even read what a home says. */
-const HOMELESS: ReadonlySet<string> = new Set(["act"]);
+/** Commands that read no home: what root runs for the system alone must not even look at one, and completions are the same in each. */
+const HOMELESS: ReadonlySet<string> = new Set(["act", "completions"]);
 
 /** Commands whose words are one text. */
 const JOINED: ReadonlySet<string> = new Set(["ask", "peer"]);

@@ -2,13 +2,17 @@
 import { describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { needsRoot, testUnless } from "../support/left_out.ts";
 import { smallDisk } from "../support/mounts.ts";
@@ -17,6 +21,7 @@ import {
   COMPILED,
   documentOf,
   freshHome,
+  plainEnvironment,
   runName,
   WAYS,
   type TestHome,
@@ -216,6 +221,64 @@ testUnless(needsRoot)("a read-only file system: said, nothing half done", async 
     await disk.end();
   }
 });
+
+testUnless(needsRoot)(
+  "a home of somebody else's that may not be read is no fresh one: every command says whose it is, and what to type",
+  async () => {
+    // not in the run's own folder, which is closed to others
+    const folder = mkdtempSync(join(tmpdir(), "shelter-foreign-"));
+    const dispose = () => rmSync(folder, { recursive: true, force: true });
+    const at = keep({ folder, home: join(folder, "home"), dispose });
+    expect((await runName(COMPILED, "02_scaffold_dirs", [], at)).code).toBe(0);
+    // the programs stand where everybody may start them
+    chmodSync(at.folder, 0o755);
+    for (const name of ["shelter", "00_check_structure"]) {
+      copyFileSync(COMPILED.command(name)[0] ?? "", join(at.folder, name));
+      chmodSync(join(at.folder, name), 0o755);
+    }
+    const nobody = (home: string, name: string, ...words: readonly string[]) => {
+      const who = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+      const ran = Bun.spawnSync([...who, join(at.folder, name), ...words, "--home", home], {
+        env: plainEnvironment(at.folder, { USER: "nobody" }),
+        cwd: at.folder,
+      });
+      return { code: ran.exitCode, said: `${ran.stdout}${ran.stderr}`.replaceAll(/\s+/g, " ") };
+    };
+    const lines = [
+      ...["status", "next", "history", "undo", "logs", "plan", "watch", "update", "migrate"],
+      ...["ask who", "up"],
+    ].map((line) => ["shelter", ...line.split(" ")]);
+    const all = [...lines, ["00_check_structure"], ["00_check_structure", "--plan"]];
+    const denied = (home: string, says: string) => {
+      for (const [name = "", ...words] of all) {
+        const { code, said } = nobody(home, name, ...words);
+        expect([name, words, code, said]).toEqual([
+          ...[
+            name,
+            words,
+            11,
+            expect.stringContaining(`it belongs to root, and nobody may not ${says}`),
+          ],
+        ]);
+        expect(said).toContain(`sudo -u root ./bin/shelter status --home ${home}`);
+      }
+    };
+    denied(at.home, "read it");
+    chmodSync(at.home, 0o755);
+    denied(at.home, `read ${join(at.home, "status")}`);
+    const inside = join(at.folder, "closed");
+    mkdirSync(join(inside, "home"), { recursive: true });
+    chmodSync(inside, 0o700);
+    denied(join(inside, "home"), "read it");
+
+    expect(nobody(at.home, "shelter", "completions", "bash").code).toBe(0);
+    const open = join(at.folder, "open");
+    mkdirSync(open, { mode: 0o755 });
+    expect(nobody(open, "shelter", "status").code).toBe(0);
+    expect(nobody(join(at.folder, "none"), "shelter", "status").code).toBe(0);
+  },
+  60_000,
+);
 
 test("a home that may not be written: said, nothing half done", async () => {
   const at = place();

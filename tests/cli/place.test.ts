@@ -15,6 +15,9 @@ test("the system's folders and a person's whole home are none", async () => {
   for (const path of [...refused, "/root", "/var/lib", "/dev/shm", "/home/op", "/home/op/system"]) {
     await expect(findPlace(world.machine, path)).rejects.toThrow("a folder of its own");
   }
+  await expect(findPlace(world.machine, "/etc")).rejects.toMatchObject({
+    fix: ["./bin/shelter", "status", "--home", "/home/op/.mountain_shelter"],
+  });
 });
 
 test("a folder of its own is one, wherever it stands", async () => {
