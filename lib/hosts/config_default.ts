@@ -25,7 +25,7 @@ export const DEFAULT_CONFIG_TEXT = `# Mountain Shelter: the settings of both hos
 #  rescue: bun-linux-x64-baseline  # default
 
 # Models to install, by their names in the catalogue. With none, the installer takes the small one.
-#models: [Mistral-7B-Instruct-v0.3-Q4_K_M]
+#models: [mistral-7b-v0.3]
 
 # How many generations stay, the live one included.
 #retention:
@@ -41,7 +41,7 @@ export const DEFAULT_CONFIG_TEXT = `# Mountain Shelter: the settings of both hos
 # The least a model must reach on a host, in tokens per second; below it the benchmark says so (exit code 15).
 #baselines:
 #  phantom:
-#    Mistral-7B-Instruct-v0.3-Q4_K_M:
+#    mistral-7b-v0.3:
 #      prompt: 40
 #      generation: 8
 

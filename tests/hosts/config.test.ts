@@ -14,6 +14,7 @@ import {
 import { DEFAULT_CONFIG_TEXT } from "../../lib/hosts/config_default.ts";
 import { parseConfig } from "../../lib/hosts/config_parse.ts";
 import { HOST_NAME, hostNameFrom, safeHostName } from "../../lib/hosts/name.ts";
+import { readCatalogue } from "../../lib/llm/catalogue.ts";
 import { ShelterError } from "../../lib/errors.ts";
 
 const WHOLE = `# the two of us
@@ -49,6 +50,7 @@ function machine(reading: Reading, system = "phantom\n") {
     text: (path: string) => (path === "/proc/sys/kernel/hostname" ? system : undefined),
   };
 }
+const SOMEBODY = { uid: 1000, gid: 1000, user: "op", home: "/home/op", root: false };
 const withText = (text: string, system?: string) => machine({ state: "ok", text }, system);
 
 async function problems(text: string): Promise<readonly string[]> {
@@ -119,6 +121,16 @@ describe("a shared.cfg that can be used", () => {
     expect(reading.config.work).toEqual(DEFAULT_CONFIG.work);
     expect(reading.config.baselines).toHaveLength(1);
     expect(parse(shown)).toHaveProperty("models");
+    // what it shows is also there: a name that no catalogue has would block `up`
+    const catalogue = await readCatalogue({ ...machine({ state: "absent" }), me: SOMEBODY });
+    const known = catalogue.map((one) => one.name);
+    const named = [...reading.config.models, ...reading.config.baselines.map((one) => one.model)];
+    expect(named.length).toBeGreaterThan(1);
+    for (const name of named) expect(known).toContain(name);
+    const hosts = reading.config.hosts.map((host) => host.name);
+    for (const { host } of reading.config.baselines) expect(hosts).toContain(host);
+    expect(reading.config.ports).toEqual(DEFAULT_CONFIG.ports);
+    expect(reading.config.targets).toEqual(DEFAULT_CONFIG.targets);
   });
 
   test("keys that no script knows are said with their line, and the rest holds", async () => {
