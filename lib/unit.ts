@@ -195,8 +195,8 @@ export type Flag =
       readonly description: string;
       readonly valueHint?: string;
       readonly default?: string;
-      /** Why a value can't be meant, where it can't: the command line is then wrong usage, and nothing is looked at. */
-      readonly refuses?: (value: string) => string | undefined;
+      /** What it takes instead, for a value that it can never take; such a command line is wrong usage. */
+      readonly wants?: (value: string) => string | undefined;
     }
   | { readonly type: "boolean"; readonly description: string; readonly default?: boolean }
   | { readonly type: "positional"; readonly description: string; readonly required?: boolean };
@@ -303,6 +303,8 @@ export interface RunReport {
   readonly error?: Failure;
   /** What an incomplete undo could not bring back, each with the reason. */
   readonly left?: readonly string[];
+  /** The run that this one took back, or was to. */
+  readonly undoes?: string;
   /** Lines of the unit's own picture. */
   readonly picture?: readonly string[];
 }

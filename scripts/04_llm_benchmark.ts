@@ -9,7 +9,7 @@ import {
   type BenchFacts,
 } from "../lib/llm/bench/facts.ts";
 import { diagnoseBench } from "../lib/llm/bench/findings.ts";
-import { BUDGET, planBench, PREHEAT, FRESH } from "../lib/llm/bench/plan.ts";
+import { BUDGET, onlySeconds, planBench, PREHEAT, FRESH } from "../lib/llm/bench/plan.ts";
 import { pictureOf } from "../lib/llm/bench/plot.ts";
 import { unaskedBench } from "../lib/llm/bench/unasked.ts";
 import { tuneCall } from "../lib/llm/tune/call.ts";
@@ -33,12 +33,14 @@ export const unit: Unit<BenchFacts> = {
       description: "seconds that tuning one model may take",
       valueHint: "SECONDS",
       default: String(BUDGET),
+      wants: onlySeconds,
     },
     preheat: {
       type: "string",
       description: "seconds of work before anything counts",
       valueHint: "SECONDS",
       default: String(PREHEAT),
+      wants: onlySeconds,
     },
     accept: { type: "boolean", description: "take a slower result as the new measure" },
   },

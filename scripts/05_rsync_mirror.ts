@@ -24,6 +24,7 @@ export const unit: Unit<MirrorFacts> = {
       type: "string",
       description: "Where both hosts changed PATH: which version is taken",
       valueHint: "mine|theirs",
+      wants: (value) => (/^(mine|theirs)$/.test(value) ? undefined : "it takes mine or theirs"),
     },
     path: { type: "positional", description: "What --take is about", required: false },
   },

@@ -26,7 +26,7 @@ export function flagsOf(unit: Pick<AnyUnit, "flags">): Readonly<Record<string, F
 
 /**
  * Reads a command line.
- * @throws UsageError for a flag or word that nobody takes, or a value that is missing.
+ * @throws UsageError for a flag or word that nobody takes, or a value that is missing or none of the flag's.
  */
 export async function readArgs(
   command: string,
@@ -59,7 +59,7 @@ export async function readArgs(
   for (const [name, flag] of Object.entries(flags)) {
     const value = parsed[name];
     if (flag.type !== "string" || typeof value !== "string") continue;
-    const why = flag.refuses?.(value);
+    const why = flag.wants?.(value);
     if (why !== undefined) throw refuse(`${command} --${name} ${printable(value)}`, why);
   }
   if (parsed._.length > positional.length) {

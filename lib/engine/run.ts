@@ -181,7 +181,7 @@ export class Run {
     }
   }
 
-  report(outcome: Outcome, { error, left }: Ending = {}): RunReport {
+  report(outcome: Outcome, { error, left, undoes }: Ending = {}): RunReport {
     const { unit, options, log } = this;
     const seen = this.facts !== null;
     const unasked = seen ? unit.unasked : undefined;
@@ -205,6 +205,7 @@ export class Run {
       ...(seen && unit.picture ? { picture: unit.picture(this.facts, options.want) } : {}),
       ...(error ? { error } : {}),
       ...(left && left.length > 0 ? { left } : {}),
+      ...(undoes === undefined ? {} : { undoes }),
     };
   }
 

@@ -1,9 +1,14 @@
 /** 02_scaffold_dirs: what is there of a home, and what is still to be made. Observing reads; all else is pure. */
-import { configFindings, configRepair, type ConfigFacts } from "../hosts/config_repair.ts";
+import {
+  configFindings,
+  onlyLooks,
+  configRepair,
+  type ConfigFacts,
+} from "../hosts/config_repair.ts";
 import { lookAtConfig } from "../hosts/config.ts";
 import { inHome } from "../keep/home.ts";
 import type { Probe } from "../machine/probe.ts";
-import type { Finding, HostName, Owner, Step } from "../unit.ts";
+import type { Args, Finding, HostName, Owner, Step } from "../unit.ts";
 import { freeName } from "../keep/aside.ts";
 import { FOLDER_MODE, isInTheWay, lookAtFolders, type FoundFolder } from "./layout.ts";
 import { isPrivate } from "./modes.ts";
@@ -65,7 +70,7 @@ export function planScaffold({ home, folders, config }: ScaffoldFacts): readonly
 }
 
 /** What stands in the way, and what shared.cfg says. */
-export function diagnoseScaffold(facts: ScaffoldFacts): readonly Finding[] {
+export function diagnoseScaffold(facts: ScaffoldFacts, want: Args): readonly Finding[] {
   const { folders, config, ground, me, owner } = facts;
   const found: Finding[] = folders.filter(isInTheWay).map(({ path, what, standing }) => ({
     id: `in-the-way:${path.slice(facts.home.length + 1)}`,
@@ -109,7 +114,7 @@ export function diagnoseScaffold(facts: ScaffoldFacts): readonly Finding[] {
       fix: ["sudo", "-u", `#${owner.uid}`, "./bin/02_scaffold_dirs"],
     });
   }
-  return [...found, ...configFindings(config)];
+  return [...found, ...configFindings(config, onlyLooks(want))];
 }
 
 /** What shared.cfg leaves open, once somebody has begun to fill it in. */

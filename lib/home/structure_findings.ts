@@ -1,10 +1,10 @@
 /** What 00_check_structure says of a home. Pure. One finding per kind of fault, with the first few names. */
 import { ALLOW_COMMAND } from "../hosts/alert_command.ts";
-import { configFindings } from "../hosts/config_repair.ts";
+import { configFindings, onlyLooks } from "../hosts/config_repair.ts";
 import { damageFix, damageLine } from "../keep/journal_damage.ts";
 import { parityFindings } from "../peer/parity_findings.ts";
 import { printable } from "../report/text.ts";
-import type { Finding } from "../unit.ts";
+import type { Args, Finding } from "../unit.ts";
 import { isInTheWay } from "./layout.ts";
 import type { Fault } from "./modes.ts";
 import { noHome, spaceFindings } from "./structure_ground.ts";
@@ -19,12 +19,12 @@ import type { StructureFacts, WrongMode } from "./structure_facts.ts";
 import { few, quoted, SCRIPT, within } from "./structure_words.ts";
 
 /** All findings, gravest first within each group. */
-export function diagnoseStructure(facts: StructureFacts): readonly Finding[] {
+export function diagnoseStructure(facts: StructureFacts, want: Args): readonly Finding[] {
   if (!facts.isHome) return [noHome(facts)];
   return [
     ...spaceFindings(facts),
     ...folderFindings(facts),
-    ...configFindings(configOf(facts)),
+    ...configFindings(configOf(facts), onlyLooks(want)),
     ...commandFindings(facts),
     ...modeFindings(facts),
     ...ownerFindings(facts),

@@ -1,5 +1,5 @@
 /** What to say of shared.cfg, and what to do about it: shared by the scripts that look after it. Pure. */
-import type { Finding, Step } from "../unit.ts";
+import type { Args, Finding, Step } from "../unit.ts";
 import { configError, placed, type ConfigReading } from "./config.ts";
 import { DEFAULT_CONFIG_TEXT } from "./config_default.ts";
 
@@ -10,8 +10,16 @@ export interface ConfigFacts {
   readonly aside: string;
 }
 
-/** Findings about shared.cfg, each with its line. A wrong value blocks and is left to its owner; a file that is no settings file at all is set aside. */
-export function configFindings({ path, reading, aside }: ConfigFacts): readonly Finding[] {
+/** True for a run that changes nothing. */
+export function onlyLooks(want: Args): boolean {
+  return want["plan"] === true || want["verify"] === true;
+}
+
+/** Findings about shared.cfg, each with its line; `looking` where nothing will be moved aside, so that only the file itself can be named. A wrong value blocks and is left to its owner; a file that is no settings file at all is set aside. */
+export function configFindings(
+  { path, reading, aside }: ConfigFacts,
+  looking: boolean,
+): readonly Finding[] {
   switch (reading.state) {
     case "absent":
       return [];
@@ -32,7 +40,7 @@ export function configFindings({ path, reading, aside }: ConfigFacts): readonly 
           what: `shared.cfg is damaged: ${placed(reading.note)}`,
           why: "the defaults hold until it is mended; the file is moved aside whole, never deleted, and a fresh one is written",
           evidence: `${path} -> ${aside}`,
-          fix: ["diff", aside, path],
+          fix: looking ? ["nano", `+${reading.note.line}`, path] : ["diff", aside, path],
         },
       ];
     case "invalid":

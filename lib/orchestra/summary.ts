@@ -23,7 +23,7 @@ export function runLine(run: RunReport): string {
     run.outcome === "converged"
       ? "already as it should be"
       : run.outcome === "changed"
-        ? `done, ${steps}`
+        ? `${run.undoes === undefined ? "done" : "taken back"}, ${steps}`
         : run.outcome;
   return `  ${mark} ${run.script.padEnd(20)} ${words}, ${duration(run.took_ms)}`;
 }

@@ -41,8 +41,8 @@ export const update: Command = async (desk) => {
     throw new ShelterError(
       "no-clone",
       `updating ${home}`,
-      "it is not a clone of the sources, so there is nothing to build from",
-      ["git", "clone"],
+      "it is not a clone of the sources, so there is nothing to build from: run update in the clone; its programs come here by the mirror, or by rsync -aH bin/",
+      ["./bin/05_rsync_mirror", "--plan"],
     );
   }
   const act = createAct(machine, probe);

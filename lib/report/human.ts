@@ -113,9 +113,14 @@ function heading(title: string, layout: Layout): string {
   return layout.paint("dark_gold", `── ${title} ${rule}`);
 }
 
+/** Who took something back reads that it is gone, not that it is done. */
+function meaningOf({ outcome, undoes }: RunReport): string {
+  return outcome === "changed" && undoes !== undefined ? "taken back" : MEANING[outcome];
+}
+
 function ending(report: RunReport, layout: Layout): string {
   const good = EXIT[report.outcome] === 0 || report.outcome === "planned";
-  const words = `${report.script} on ${printable(report.host)}: ${MEANING[report.outcome]} (${duration(report.took_ms)})`;
+  const words = `${report.script} on ${printable(report.host)}: ${meaningOf(report)} (${duration(report.took_ms)})`;
   return layout.paint(
     good ? (report.outcome === "changed" ? "accent_gold" : "sage") : "rust",
     words,

@@ -49,7 +49,11 @@ test.each([
   const at = await scaffolded();
   writeFileSync(config(at), text);
   const looked = documentOf(await run(at, "00_check_structure", "--plan", "--json"));
-  expect(looked.findings.find((one) => one.id === "config-damaged")?.what).toContain(line);
+  const found = looked.findings.find((one) => one.id === "config-damaged");
+  expect(found?.what).toContain(line);
+  // nothing was moved yet: the command names a file that is there
+  expect(found?.fix?.at(-1)).toBe(config(at));
+  expect(found?.fix?.[0]).toBe("nano");
   expect(readFileSync(config(at), "utf8")).toBe(text);
   const { code, stdout, stderr } = await run(at, "00_check_structure");
   expect({ code, stderr }).toMatchObject({ code: 0 });

@@ -85,7 +85,12 @@ for (const way of WAYS) {
       });
 
       expect((await runName(way, "02_scaffold_dirs", [], at)).code).toBe(0);
+      const one = await runName(way, "02_scaffold_dirs", ["--undo"], at);
+      expect(one.stdout).toContain("02_scaffold_dirs on ");
+      expect(one.stdout).toContain(": taken back (");
+      expect((await runName(way, "02_scaffold_dirs", [], at)).code).toBe(0);
       const all = await shelter(at, "undo", "--all");
+      expect(all.stdout).toMatch(/02_scaffold_dirs +taken back, \d+ steps/);
       expect([all.code, readdirSync(at.home).sort()]).toEqual([
         0,
         ["history_main.log", "logs", "mine.txt"],
@@ -162,8 +167,15 @@ for (const way of WAYS) {
         [["up", "--plan"], 10, "03_build_llama_cpp"],
         [["help"], 0, "Exit codes"],
         [["serve", "--port", "99999"], 2, "65535"],
-        [["update"], 11, "clone"],
+        [["update"], 11, "./bin/05_rsync_mirror --plan"],
         [["logs", "--lines"], 2, "value"],
+        [["03_build_llama_cpp", "--with", "nonsense"], 2, "cuda, vulkan, amx"],
+        [["03_build_llama_cpp", "--without", "cuda,all", "--plan"], 2, "cuda, vulkan, amx"],
+        [["03_build_llama_cpp", "--jobs", "0"], 2, "1 to 1024"],
+        [["04_llm_benchmark", "--budget", "abc", "--plan"], 2, "number of seconds"],
+        [["04_llm_benchmark", "--preheat", "-1"], 2, "number of seconds"],
+        [["05_rsync_mirror", "--take", "both", "x"], 2, "mine or theirs"],
+        [["03_build_llama_cpp", "--plan", "--with", "auto", "--home", "/etc"], 2, "--home"],
       ];
       for (const [words, code, says] of cases) {
         const ended = await shelter(at, ...words);

@@ -114,6 +114,7 @@ export interface Report {
     readonly id: string;
     readonly level: string;
     readonly what: string;
+    readonly fix?: readonly string[];
   }[];
   readonly steps: readonly { readonly do: string; readonly text: string; readonly done: boolean }[];
   readonly error?: {

@@ -101,6 +101,11 @@ export function planBench(facts: BenchFacts, want: Args): readonly Step[] {
   return want["accept"] === true ? models.flatMap((model) => acceptSteps(facts, model)) : [];
 }
 
+/** What a flag of seconds takes, for a value that is none. */
+export function onlySeconds(value: string): string | undefined {
+  return /^\d{1,9}(\.\d{1,3})?$/.test(value) ? undefined : "it takes a number of seconds";
+}
+
 /** Takes the latest result as the new measure, where it is below the old one. */
 function acceptSteps(facts: BenchFacts, model: BenchModel): readonly Step[] {
   const result = latest(facts, model);

@@ -63,6 +63,12 @@ export function wishes(value: Args[string]): readonly string[] {
     .filter((one) => one !== "");
 }
 
+/** What --with and --without take, for a value that names something else. */
+export function onlyParts(value: string): string | undefined {
+  const known = wishes(value).every((one) => one === "auto" || isOptional(one));
+  return known ? undefined : `known are ${OPTIONAL.join(", ")}, and auto for "as the facts say"`;
+}
+
 /** Chooses. The CPU's own back-end is always built, for this very CPU. */
 export function chooseBackends(facts: ChoiceFacts, asked: Asked): Choice {
   const cuda = judge("cuda", facts, asked, judgeCuda);

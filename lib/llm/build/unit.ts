@@ -1,5 +1,6 @@
 /** The unit of 03_build_llama_cpp, over the files that it trusts. */
 import type { Unit } from "../../unit.ts";
+import { onlyParts } from "./backends.ts";
 import type { BuildFacts } from "./facts.ts";
 import { buildEngine, discardEngine } from "./install.ts";
 import { diagnoseBuild } from "./judge.ts";
@@ -24,17 +25,19 @@ export function buildUnit(pins: Pins): Unit<BuildFacts> {
         description:
           "Parts to build although the facts speak against it (vulkan, cuda, amx); auto forgets earlier wishes",
         valueHint: "part,part",
+        wants: onlyParts,
       },
       without: {
         type: "string",
         description: "Parts to leave out (vulkan, cuda, amx)",
         valueHint: "part,part",
+        wants: onlyParts,
       },
       jobs: {
         type: "string",
         description: "Files to compile at once; else as many as cores and memory allow",
         valueHint: "number",
-        refuses: (value) => (isJobs(value) ? undefined : "it takes a number from 1 to 1024"),
+        wants: (value) => (isJobs(value) ? undefined : "it takes a number from 1 to 1024"),
       },
     },
     observe: (probe, want) => observeBuild(probe, want, pins),
