@@ -242,7 +242,10 @@ testUnless(needsRoot)(
         env: plainEnvironment(at.folder, { USER: "nobody" }),
         cwd: at.folder,
       });
-      return { code: ran.exitCode, said: `${ran.stdout}${ran.stderr}`.replaceAll(/\s+/g, " ") };
+      return {
+        code: ran.exitCode,
+        said: (ran.stdout.toString() + ran.stderr.toString()).replaceAll(/\s+/g, " "),
+      };
     };
     const lines = [
       ...["status", "next", "history", "undo", "logs", "plan", "watch", "update", "migrate"],
