@@ -6,7 +6,6 @@ import { certificateTrouble, createDial } from "../machine/dial.ts";
 import type { Probe } from "../machine/probe.ts";
 import { askHost } from "../peer/ask.ts";
 import type { Word } from "../peer/word.ts";
-import type { Trust } from "../trust/offer.ts";
 import { soundTrust } from "../trust/store.ts";
 import type { Failure, HostName } from "../unit.ts";
 import { Gauge } from "./gauge.ts";

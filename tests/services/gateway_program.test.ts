@@ -125,9 +125,9 @@ test("a damaged trust file: its host stays in the document as it was, the others
   expect(document()).toEqual(before);
   const certificates = (text: string) => text.split(/(?=-----BEGIN)/).sort();
   expect(certificates(world.read(inServices.peers(FAKE_HOME)))).toEqual(certificates(pem));
-  const told = `in what it says of shadow: ${inHome.trust(FAKE_HOME, "shadow")} is damaged: line 1, column 2`;
-  expect((await state())["document"]).toContain(told);
-  expect(said.join("\n")).toContain(told);
+  const words = `in what it says of shadow: ${inHome.trust(FAKE_HOME, "shadow")} is damaged: line 1, column 2`;
+  expect((await state())["document"]).toContain(words);
+  expect(said.join("\n")).toContain(words);
 
   // another pairing that ends meanwhile is taken up all the same
   world.remove(inHome.trust(FAKE_HOME, "third"));

@@ -367,18 +367,3 @@ test("a document that is no watcher's is named as damaged", () => {
   }
   for (const value of [null, 1, "x", []]) expect("damaged" in parseWatch(value)).toBe(true);
 });
-
-test("a gateway that goes by an older document is left to serve, and the person is told why", () => {
-  const watching = settled();
-  const gateway = { state: "up", outdated: "shared.cfg is damaged: line 2" } as const;
-  const made = watching.for(MINUTE, { services: { engine: { state: "up" }, gateway } });
-  expect(rungs(made)).toEqual([]);
-  expect(watching.state?.alerts).toMatchObject([
-    {
-      id: "gateway-outdated",
-      level: "warn",
-      what: "the gateway serves by an older document: shared.cfg is damaged: line 2",
-      fix: ["./bin/00_check_structure", "--plan"],
-    },
-  ]);
-});
