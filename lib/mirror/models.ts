@@ -87,6 +87,6 @@ export function bytesToCome(
   { sha256, bytes }: Pick<OwnModel, "sha256" | "bytes">,
   arriving: PeerState["arriving"],
 ): number {
-  const came = arriving.find((one) => one.sha256 === sha256)?.bytes ?? 0;
+  const came = arriving?.find((one) => one.sha256 === sha256)?.bytes ?? 0;
   return came <= bytes ? bytes - came : bytes;
 }

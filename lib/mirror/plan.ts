@@ -7,6 +7,7 @@ import { blockOf, isDue } from "./judge.ts";
 import { agreedPlace, releaseFolder } from "./places.ts";
 import { markPlace, markText } from "./receive/mark.ts";
 import { timerStep } from "./timer.ts";
+import type { PeerState, SentModel } from "./wire.ts";
 
 /** The steps; none where every peer has what this host has. */
 export function planMirror(facts: MirrorFacts, want: Args): readonly Step[] {
@@ -65,6 +66,7 @@ function stepsFor(facts: MirrorFacts, peer: ReachedPeer, want: Args): readonly S
       changes: peer.merge.changes.map((one) => ({ ...one })),
       agreed: peer.agreed,
       models: models.send.map(({ sha256, bytes, names }) => ({ sha256, bytes, names })),
+      arriving: arrivedOf(models.send, state.arriving),
       held_back: own.heldBack.map(({ instead }) => ({ ...instead })),
       refused: [...own.refused].map((one) => one.path),
       ...(choice ? { choice: choice.path } : {}),
@@ -81,6 +83,16 @@ function stepsFor(facts: MirrorFacts, peer: ReachedPeer, want: Args): readonly S
     });
   }
   return steps;
+}
+
+/** Bytes of each model that the peer has of it already; null where it does not say. */
+function arrivedOf(
+  models: readonly Pick<SentModel, "sha256">[],
+  arriving: PeerState["arriving"],
+): { readonly [sha256: string]: number } | null {
+  if (arriving === null) return null;
+  const there = new Map(arriving.map((one) => [one.sha256, one.bytes]));
+  return Object.fromEntries(models.map(({ sha256 }) => [sha256, there.get(sha256) ?? 0]));
 }
 
 /** `--take theirs`: the peer's version comes here first; what follows from that is the next round's. */

@@ -41,6 +41,8 @@ interface PushArgs {
   readonly changes: CommitRequest["changes"];
   readonly agreed: CommitRequest["agreed"];
   readonly models: readonly SentModel[];
+  /** Bytes of each model that had arrived when the peer was asked; null where it did not say. */
+  readonly arriving: Readonly<Record<string, number>> | null;
   readonly held_back: readonly Listed[];
   readonly refused: readonly string[];
 }
@@ -96,7 +98,7 @@ async function pushThrough(
   tree.catch(() => undefined); // it is awaited below, also where hashing fails first
   heldModels(probe, models); // what is remembered of the others stays remembered
   const keys = new Map(wanted.models.map(({ sha256 }) => [sha256, modelKeyNow(probe, sha256)]));
-  const travelling = sendModels(context, trust, connection, wanted.models);
+  const travelling = sendModels(context, trust, connection, wanted.models, wanted.arriving);
   travelling.catch(() => undefined);
   let sent = wanted.models.filter(({ sha256 }) => keys.get(sha256) !== undefined);
   let listed = await listFiles(files, hashes, signal);
@@ -198,8 +200,12 @@ async function sendModels(
   trust: Trust,
   connection: Connection,
   models: readonly SentModel[],
+  arriving: PushArgs["arriving"] = null,
 ): Promise<void> {
-  for (const model of models) await sendModel(context, trust, connection, model);
+  for (const model of models) {
+    const came = arriving?.[model.sha256];
+    await sendModel(context, trust, connection, model, came === undefined ? {} : { came });
+  }
 }
 
 async function commitThere(

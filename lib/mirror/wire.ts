@@ -98,8 +98,8 @@ export interface PeerState {
   readonly models: readonly HeldModel[];
   /** Hashes that a name of a model leads to without a file. */
   readonly missing: readonly string[];
-  /** What came of our models in earlier tries: so much less is to go. */
-  readonly arriving: readonly { readonly sha256: string; readonly bytes: number }[];
+  /** What came of our models in earlier tries: so much less is to go. Null where an older release does not say it. */
+  readonly arriving: readonly { readonly sha256: string; readonly bytes: number }[] | null;
   /** SHA-256 of the program that its names lead to; null where none is known. */
   readonly program: State;
   /** What programs of ours must not be older than there; null where nothing there says its age. */
@@ -235,11 +235,12 @@ export function parseState(text: string, from: HostName, bring?: readonly string
       proven: one["proven"] === true,
     })),
     missing: texts(fields["missing"], from).filter((one) => HASH.test(one)),
-    // a release from before this was said
-    arriving: list(fields["arriving"] ?? [], from, "arriving").map((one) => ({
-      sha256: hash(one["sha256"], from),
-      bytes: count(one["bytes"], from),
-    })),
+    arriving: or(fields["arriving"] ?? null, (said) =>
+      list(said, from, "arriving").map((one) => ({
+        sha256: hash(one["sha256"], from),
+        bytes: count(one["bytes"], from),
+      })),
+    ),
     program: or(fields["program"], (one) => hash(one, from)),
     // a release from before these were said
     newest: parseMade(fields["newest"]) ?? null,

@@ -76,6 +76,29 @@ test("models: sent once, not brought back where they were taken away, brought ba
   expect(at.exists(there(`models/sha256/${hash}`))).toBe(true);
 });
 
+test("a model goes without a question where the peer said what it has, and with one where an older peer does not say", async () => {
+  for (const older of [false, true]) {
+    const asked: string[] = [];
+    const hash = hashOf("a model");
+    const at = world({
+      mine: { ...mine, [`models/sha256/${hash}`]: "a model" },
+      theirs: { [`runtime/mirror/testhost/models/${hash}`]: { text: "a mo", mode: 0o600 } },
+      onRequest: (words, peer) => {
+        asked.push(words.join(" "));
+        return older && words[0] === "state" ? silent(peer, words) : undefined;
+      },
+    });
+    const silent = async (peer: FakeWorld, words: readonly string[]) => {
+      const { stdout } = await askPeer(peer, words);
+      return { code: 0, stdout: JSON.stringify({ ...JSON.parse(stdout), arriving: undefined }) };
+    };
+    await good(at);
+    expect(asked.filter((one) => one.startsWith("arrived"))).toHaveLength(older ? 1 : 0);
+    expect(asked).toContain(`model ${hash} 7 4`);
+    expect(at.read(there(`models/sha256/${hash}`))).toBe("a model");
+  }
+});
+
 test("a model that is too large for the peer's disk stays behind by numbers; records, shared files and a smaller model go", async () => {
   const [large, small] = ["large".repeat(4096), "small"];
   const at = world({

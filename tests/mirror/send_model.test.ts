@@ -69,6 +69,34 @@ test("it goes on from what came, and anew where more came than there is", async 
   }
 });
 
+test("a peer that said what it has is not asked again, unless it has less by now", async () => {
+  for (const [came, from] of [
+    [0, 0],
+    [4, 4],
+    [11, 0],
+  ] as const) {
+    const { asked, given, context } = sending(99, () => ({ stdout: said(10) }));
+    await sendModel(context, peer, connection, MODEL, { came });
+    expect(asked).toEqual([`model ${HASH} 10 ${from}`]);
+    expect(given).toEqual(["0123456789".slice(from)]);
+    at.dispose();
+  }
+  const less = sending(3, (argv) =>
+    argv.at(-1) === "7"
+      ? { code: 11, stderr: "✗ taking the model: it holds fewer than 7 bytes" }
+      : { stdout: said(10) },
+  );
+  await sendModel(less.context, peer, connection, MODEL, { came: 7 });
+  expect(less.asked).toEqual([`model ${HASH} 10 7`, `arrived ${HASH}`, `model ${HASH} 10 3`]);
+  expect(less.given.at(-1)).toBe("3456789");
+  at.dispose();
+  const full = sending(3, () => ({ code: 11, stderr: "✗ taking the model: the disk is full" }));
+  await expect(sendModel(full.context, peer, connection, MODEL, { came: 7 })).rejects.toMatchObject(
+    { id: "peer-disk-full" },
+  );
+  expect(full.asked).toEqual([`model ${HASH} 10 7`]);
+});
+
 test("a file that is gone or of another size by now is not sent: the commit finds that out", async () => {
   for (const change of [
     () => at.remove(STORE),
@@ -92,7 +120,9 @@ test("a peer that takes nothing is given up, also one that goes on talking; one 
     return { code: 143 };
   };
   const silent = sending(0, hangs);
-  await expect(sendModel(silent.context, peer, connection, MODEL, 100)).rejects.toMatchObject({
+  await expect(
+    sendModel(silent.context, peer, connection, MODEL, { patience: 100 }),
+  ).rejects.toMatchObject({
     id: "peer-stalls",
     why: "shadow takes nothing: for 100 ms no byte of the model went on",
   });
@@ -116,7 +146,7 @@ test("a peer that takes nothing is given up, also one that goes on talking; one 
   const to = (sizes: readonly number[]) =>
     sendModel(
       { ...talking.context, act: { ...act, run: saying(sizes) } },
-      ...([peer, connection, MODEL, 100] as const),
+      ...([peer, connection, MODEL, { patience: 100 }] as const),
     );
   await expect(to([3, 3, 3, 3, 3, 3])).rejects.toMatchObject({ id: "peer-stalls" });
   await to([1, 2, 3, 4, 999]);
