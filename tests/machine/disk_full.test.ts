@@ -1,5 +1,5 @@
 /** A disk that is full: the error names the file, its file system, and a command that can be typed. */
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
