@@ -55,11 +55,8 @@ export async function readArgs(
         `it needs a value: --${name} ${flags[name].type === "string" ? (flags[name].valueHint ?? "VALUE") : ""}`,
       );
     }
-  }
-  for (const [name, flag] of Object.entries(flags)) {
-    const value = parsed[name];
-    if (flag.type !== "string" || typeof value !== "string") continue;
-    const why = flag.wants?.(value);
+    if (flags[name].type !== "string" || typeof value !== "string") continue;
+    const why = flags[name].wants?.(value);
     if (why !== undefined) throw refuse(`${command} --${name} ${printable(value)}`, why);
   }
   if (parsed._.length > positional.length) {
