@@ -61,7 +61,7 @@ export async function recordLostEnd(
     id: `end-unreadable-${begin.run}`,
     level: "warn",
     what,
-    why: "the journal is damaged; what that run did stands, and --undo takes it back",
+    why: `the journal is damaged; ${outcome === "changed" ? "what that run did stands, and --undo takes it back" : `it ended as ${outcome}`}`,
     evidence: "logs/journal",
     fix: ["./bin/00_check_structure", "--plan"],
   };

@@ -114,7 +114,7 @@ export function trustFinding(
   facts: StructureFacts,
   { peer, path, damage, aside, fix }: StructureFacts["lostTrusts"][number],
 ): Finding {
-  const until = `until it is paired with this host anew, ${quoted(peer)} is not mirrored to, watched or asked`;
+  const until = `until it is paired with this host anew, ${quoted(peer)} is not mirrored to, watched or asked, and the gateway refuses it`;
   const common = { id: `trust-damaged:${quoted(peer)}`, level: "warn", fix } as const;
   if (damage === undefined) {
     return {

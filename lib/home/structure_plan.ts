@@ -56,7 +56,10 @@ function attributes(facts: StructureFacts): readonly Step[] {
   );
   const paths = [...new Set([...adopted, ...modes.keys()])].filter((path) => !moving.has(path));
   // what is old in runtime/work goes
-  const going = facts.work.old.map((one) => one.path);
+  // what stays keeps its modes right
+  const going = mayPrune(facts)
+    ? facts.work.old.filter(({ usedBy }) => usedBy === undefined).map(({ path }) => path)
+    : [];
   const staying = paths.filter((path) => !going.some((one) => isWithin(one, path)));
   return oncePerFile(facts, staying.sort()).map((path) => {
     const mode = modes.get(path);

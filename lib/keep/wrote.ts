@@ -63,11 +63,15 @@ export function writtenBy(
       const note = noted.find((one) => one.round === id && one.step === index);
       for (const path of pathsOf(step)) {
         const last = atTheEnd[path];
+        const found = (saved[index] ?? []).find((one) => one.path === path);
         const own = written.get(path) ?? {
           states: new Set(last === undefined ? [] : [last]),
           known: true,
         };
         written.set(path, own);
+        // what this step found an earlier one of these runs may have left: a folded snapshot no longer notes that
+        const before = found && stateBefore(found);
+        if (before !== undefined) own.states.add(before);
         const after = statesAfter(step, saved[index] ?? [], path) ?? asList(note?.left[path]);
         for (const state of after ?? []) own.states.add(state);
         if (after === undefined && last === undefined) own.known = false;

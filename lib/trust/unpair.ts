@@ -2,6 +2,7 @@
  * The way out of a pairing, as a unit of its own: what names the peer goes, whatever runs put it there and whoever was paired since. Bringing back what one run
  * found would not do: `authorized_keys`, `known_hosts` and the keys are of all pairings together.
  */
+import { withdraw } from "./exchange.ts";
 import { dirname, join } from "node:path";
 import { inHome } from "../keep/home.ts";
 import { readJournal, standingRuns } from "../keep/journal.ts";
@@ -76,7 +77,8 @@ export function unpairUnit(peer: HostName, tell?: Call): Unit<UnpairFacts> {
     observe: (probe) => observe(probe, peer),
     diagnose: (facts) => (tell ? untold(facts) : []),
     plan: (facts) => plan(facts, tell !== undefined),
-    calls: { tell: tell ?? (() => Promise.resolve()) },
+    // a pairing that was cut off is taken back by this unit, too
+    calls: { tell: tell ?? (() => Promise.resolve()), withdraw },
     undoes: ({ runs }) => runs,
     fingerprint: () => null,
     digest: () => ({ peer, address: null, paired_at: null, proven: false }),

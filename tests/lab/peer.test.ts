@@ -176,12 +176,18 @@ test("shelter's own commands are carried out by the peer's binary, and take back
   expect(documentOf(await shelter("next", "--host", "shadow", "--json"))).toMatchObject({
     host: "shadow",
   });
-  const runs = async (...argv: readonly string[]) =>
-    (documentOf(await shelter("history", "--json", ...argv)) as { runs: unknown[] }).runs.length;
-  const here = await runs();
-  const there = await runs("--host", "shadow");
-  expect((await onShadow("00_check_structure")).code).toBe(0);
-  expect([await runs(), await runs("--host=shadow")]).toEqual([here, there + 1]);
+  const history = async (at: typeof lab.phantom, ...argv: readonly string[]) =>
+    (
+      documentOf(await lab.shelter(at, ["shelter", "history", "--json", ...argv])) as {
+        readonly runs: readonly unknown[];
+      }
+    ).runs;
+  const here = await history(lab.phantom);
+  const there = await history(lab.phantom, "--host", "shadow");
+  expect(there).toEqual(await history(lab.shadow));
+  expect(there).not.toEqual(here);
+  expect((await shelter("undo", "99_nothing", "--host=shadow")).code).toBe(2);
+  expect([await history(lab.phantom), await history(lab.shadow)]).toEqual([here, there]);
 }, 60_000);
 
 test("status shows both while both are there", async () => {

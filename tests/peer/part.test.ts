@@ -1,4 +1,5 @@
 /** Ending a pairing: the one that was named, all of it, on both hosts; and what is said where the other one can't be told. */
+import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { inHome } from "../../lib/keep/home.ts";
 import { partners, standingPairings } from "../../lib/trust/unpair.ts";
@@ -158,3 +159,18 @@ test("a renewal that fails leaves both hosts paired as they were", async () => {
   phantom.up = true;
   expect(await at.pair("phantom", "shadow")).toMatchObject({ outcome: "converged" });
 }, 30_000);
+
+test("a pairing that was cut off at its end is ended on both sides as well", async () => {
+  const at = kept(pairableWorlds(["phantom", "shadow"]));
+  const [phantom, shadow] = [at.host("phantom"), at.host("shadow")];
+  expect(await at.pair("phantom", "shadow")).toMatchObject({ outcome: "changed" });
+  const journal = join(inHome.journal(FAKE_HOME, "phantom"), "00000000.jsonl");
+  const lines = phantom.world.read(journal).trimEnd().split("\n");
+  const { run } = JSON.parse(lines.at(-1) ?? "") as { readonly run: string };
+  phantom.world.write(journal, `${lines.slice(0, -1).join("\n")}\n`);
+  phantom.world.remove(join(inHome.snapshots(FAKE_HOME, run), "left.json"));
+  phantom.world.remove(join(FAKE_HOME, "status"));
+  await at.part("phantom", "shadow");
+  expect(partners(phantom.probe)).toEqual([]);
+  expect(partners(shadow.probe)).toEqual([]);
+});

@@ -48,6 +48,11 @@ const QUESTIONS: readonly ((thing: string) => string)[] = [
   (thing) => `How does one take care of a ${thing} in winter?`,
   (thing) => `Plan a day for two friends who want to see a ${thing}.`,
   (thing) => `Who would have made the first ${thing}, and how?`,
+  (thing) => `Write a letter to a neighbour about a borrowed ${thing}.`,
+  (thing) => `What could go wrong on the way to the ${thing}?`,
+  (thing) => `Describe a ${thing} to someone who has never seen one.`,
+  (thing) => `Give me three names for a ${thing}, each with a reason.`,
+  (thing) => `How would you measure a ${thing} without any tools?`,
 ];
 
 /** How many turns ask something new: each thing with each list. */
@@ -61,7 +66,7 @@ function from<T>(all: readonly T[], at: number): T {
 
 /** A chat's question; `turn` chooses which. Neighbours have nothing in common. */
 export function chatPrompt(turn: number): readonly Message[] {
-  const ask = from(QUESTIONS, turn);
+  const ask = from(QUESTIONS, turn + Math.floor(turn / THINGS.length));
   return [{ role: "user", content: ask(from(THINGS, turn)) }];
 }
 
